@@ -1,0 +1,11 @@
+//! Clients of the outside world: thin, without policy, with one error type.
+//!
+//! They never decide, wait for a state, or print.
+
+pub mod aws;
+pub mod error;
+
+pub use error::{Error, Reason};
+
+/// What a client returns.
+pub type Result<T> = std::result::Result<T, Error>;
