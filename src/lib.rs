@@ -1,1 +1,29 @@
+//! `ecomctl` provisions and deploys a real-time e-commerce data pipeline from one definition, on AWS and Databricks or
+//! on one machine. This file is the map, in reading order; it holds no logic.
 
+/// Addresses, references, names: how resources are told apart.
+pub mod address;
+/// Builds: Lambda zips.
+pub mod artifact;
+/// What is typed on the command line.
+pub mod cli;
+/// Thin clients of AWS, Kafka and PostgreSQL.
+pub mod client;
+/// The verbs: one file each.
+pub mod command;
+/// The engine: compares, orders, waits, and records.
+pub mod engine;
+/// The local cloud: real parts on one machine.
+pub mod local;
+/// Typed durations and sizes of stack files.
+pub mod quantity;
+/// Plans, progress and mistakes as text, JSON and Markdown.
+pub mod report;
+/// What a resource is, and every kind of it.
+pub mod resource;
+/// Stack files, merged and checked, as a graph of specs.
+pub mod stack;
+/// What is ours and what was last applied.
+pub mod state;
+/// Strict templates.
+pub mod template;

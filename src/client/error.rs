@@ -117,24 +117,59 @@ fn classify(code: Option<&str>, message: Option<&str>, status: Option<StatusCode
     let code = code.unwrap_or_default();
     // IAM is eventually consistent: Lambda refuses a new role for some seconds, with a code that otherwise means a mistake.
     if code == "InvalidParameterValueException"
-        && message.is_some_and(|it| it.contains("cannot be assumed by Lambda") || it.contains("The provided execution role"))
+        && message
+            .is_some_and(|it| it.contains("cannot be assumed by Lambda") || it.contains("The provided execution role"))
     {
         return Reason::Busy;
     }
     match code {
-        "NoSuchKey" | "NoSuchBucket" | "NotFound" | "NoSuchEntity" | "NotFoundException" | "ResourceNotFoundException"
-        | "DBInstanceNotFound" | "DBInstanceNotFoundFault" | "NoSuchTagSet" | "NoSuchLifecycleConfiguration"
-        | "NoSuchPublicAccessBlockConfiguration" | "ServerSideEncryptionConfigurationNotFoundError"
-        | "NoSuchBucketPolicy" | "UnknownTopicOrPartition" | "UnknownTopicOrPartitionException" => Reason::Missing,
-        "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "EntityAlreadyExists" | "ResourceExistsException" | "ResourceAlreadyExistsException"
-        | "DBInstanceAlreadyExists" | "DBInstanceAlreadyExistsFault" | "TopicExistsException" => Reason::Exists,
-        "ConflictException" | "ResourceConflictException" | "OperationAbortedException" | "OperationAborted"
-        | "InvalidDBInstanceState" | "InvalidDBInstanceStateFault" | "ResourceInUseException" | "DeleteConflict"
+        "NoSuchKey"
+        | "NoSuchBucket"
+        | "NotFound"
+        | "NoSuchEntity"
+        | "NotFoundException"
+        | "ResourceNotFoundException"
+        | "DBInstanceNotFound"
+        | "DBInstanceNotFoundFault"
+        | "NoSuchTagSet"
+        | "NoSuchLifecycleConfiguration"
+        | "NoSuchPublicAccessBlockConfiguration"
+        | "ServerSideEncryptionConfigurationNotFoundError"
+        | "NoSuchBucketPolicy"
+        | "UnknownTopicOrPartition"
+        | "UnknownTopicOrPartitionException" => Reason::Missing,
+        "BucketAlreadyExists"
+        | "BucketAlreadyOwnedByYou"
+        | "EntityAlreadyExists"
+        | "ResourceExistsException"
+        | "ResourceAlreadyExistsException"
+        | "DBInstanceAlreadyExists"
+        | "DBInstanceAlreadyExistsFault"
+        | "TopicExistsException" => Reason::Exists,
+        "ConflictException"
+        | "ResourceConflictException"
+        | "OperationAbortedException"
+        | "OperationAborted"
+        | "InvalidDBInstanceState"
+        | "InvalidDBInstanceStateFault"
+        | "ResourceInUseException"
+        | "DeleteConflict"
         | "ConcurrentModification" => Reason::Busy,
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "ForbiddenException" | "InvalidClientTokenId"
-        | "UnrecognizedClientException" | "SignatureDoesNotMatch" | "ExpiredToken" | "ExpiredTokenException"
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "ForbiddenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
         | "UnauthorizedException" => Reason::Denied,
-        "Throttling" | "ThrottlingException" | "TooManyRequestsException" | "RequestLimitExceeded" | "SlowDown"
+        "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
         | "LimitExceededException" => Reason::Throttled,
         _ => match status.map(StatusCode::as_u16) {
             Some(404) => Reason::Missing,

@@ -1,0 +1,1 @@
+//! The gateway: one loopback endpoint for all AWS services. What it does not own it passes on unchanged.

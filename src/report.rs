@@ -1,0 +1,1 @@
+//! Plans, progress and mistakes as text, JSON and Markdown.

@@ -1,0 +1,9 @@
+//! The parts of the seam between the engine and the kinds. Holds no kind.
+
+mod context;
+mod kind;
+mod value;
+
+pub use context::{Cx, Lives, Scope};
+pub use kind::{Kind, Observation, Of, kind, touched};
+pub use value::{Cause, Change, Desired, Field, Flaw, Identity, Outputs, Ownership, Phase};

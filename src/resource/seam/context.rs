@@ -1,0 +1,141 @@
+//! What a kind is handed: clients, built artifacts, templates, and what others turned out to be.
+//!
+//! Does nothing by itself.
+
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use serde_json::{Map, Value, json};
+
+use super::kind::Observation;
+use crate::{
+    address::{Address, AnyRef, Kinded, NameRef, Owner, Ref},
+    artifact::{Artifact, Build},
+    client::aws::Aws,
+    resource::{Error, Resource, Result},
+    template::Templates,
+};
+
+/// Where a stack lives: what names and ARNs are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The stack's name, with its prefix where one is given.
+    pub stack: String,
+    /// The AWS account, 12 digits.
+    pub account: String,
+    /// The AWS region.
+    pub region: String,
+}
+
+impl Scope {
+    /// Returns the usual physical name: `<stack>-<name>`, with underscores as hyphens.
+    pub fn physical(&self, name: &str) -> String {
+        format!("{}-{name}", self.stack).replace('_', "-")
+    }
+
+    /// Returns the usual physical name of what a reference points at.
+    pub fn physical_of<K: Kinded>(&self, to: &Ref<K>) -> String {
+        self.physical(&to.name)
+    }
+}
+
+/// What is known of the live resources of a stack, shared by all steps of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Lives(Arc<RwLock<BTreeMap<Address, Observation>>>);
+
+impl Lives {
+    /// Remembers what a resource is now; `None` forgets it.
+    pub fn set(&self, address: &Address, it: Option<Observation>) {
+        let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        match it {
+            Some(it) => map.insert(address.clone(), it),
+            None => map.remove(address),
+        };
+    }
+
+    /// Returns what a resource was when last seen.
+    pub fn get(&self, address: &Address) -> Option<Observation> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(address).cloned()
+    }
+}
+
+/// What a kind is handed.
+#[derive(Clone, Debug)]
+pub struct Cx {
+    /// The AWS clients.
+    pub aws: Arc<Aws>,
+    /// Where the stack lives.
+    pub scope: Scope,
+    /// The templates of the project.
+    pub templates: Arc<Templates>,
+    /// What was built for this run.
+    pub artifacts: Arc<BTreeMap<Build, Artifact>>,
+    /// Tags that every taggable resource gets, beside the owner's.
+    pub tags: BTreeMap<String, String>,
+    /// What the stack's resources turned out to be.
+    pub lives: Lives,
+}
+
+impl Cx {
+    /// Returns what a resource that must be ready turned out to be.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] while it does not exist.
+    pub fn live<R: Resource>(&self, to: &Ref<R>) -> Result<Arc<R::Live>> {
+        let address = to.address();
+        let seen = self.lives.get(&address).ok_or_else(|| Error::NotReady(address.clone()))?;
+        let live: Arc<dyn Any + Send + Sync> = seen.live;
+        live.downcast().map_err(|_| Error::NotReady(address))
+    }
+
+    /// Returns one output of a resource that must be ready.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] while it is not; [`Error::Unusable`] when it has no such output.
+    pub fn output(&self, to: &Address, name: &str) -> Result<String> {
+        let seen = self.lives.get(to).ok_or_else(|| Error::NotReady(to.clone()))?;
+        let none = || Error::Unusable(format!("{to} has no output `{name}`; it has {:?}", seen.outputs.keys()));
+        seen.outputs.get(name).cloned().ok_or_else(none)
+    }
+
+    /// Renders a template of the project. It sees `stack`, `account`, `region`, and the outputs of the resources that
+    /// are passed, as `<kind>.<name>.<output>` (hyphens in names as underscores).
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] while one of the resources is not; the template's own error otherwise.
+    pub fn render(&self, path: &str, uses: &[AnyRef]) -> Result<String> {
+        let mut root = Map::new();
+        root.insert("stack".into(), json!(self.scope.stack));
+        root.insert("account".into(), json!(self.scope.account));
+        root.insert("region".into(), json!(self.scope.region));
+        for AnyRef(address) in uses {
+            let seen = self.lives.get(address).ok_or_else(|| Error::NotReady(address.clone()))?;
+            let section = root.entry(address.kind.clone()).or_insert_with(|| json!({}));
+            section[address.name.replace('-', "_")] = json!(seen.outputs);
+        }
+        Ok(self.templates.render(Path::new(path), &Value::Object(root))?)
+    }
+
+    /// Returns what was built for a request.
+    ///
+    /// # Errors
+    /// [`Error::Unusable`] when it was not built: the caller did not collect [`Resource::build`].
+    pub fn artifact(&self, build: &Build) -> Result<&Artifact> {
+        self.artifacts.get(build).ok_or_else(|| Error::Unusable(format!("{build} was not built")))
+    }
+
+    /// Returns the tags that a new resource gets: the stack's, then the owner's.
+    pub fn tags(&self, owner: &Owner) -> BTreeMap<String, String> {
+        let own = owner.tags().into_iter().map(|(key, value)| (key.to_owned(), value));
+        self.tags.clone().into_iter().chain(own).collect()
+    }
+
+    /// Returns the usual physical name of what a name-only reference points at.
+    pub fn physical_of<K: Kinded>(&self, to: &NameRef<K>) -> String {
+        self.scope.physical_of(&to.0)
+    }
+}

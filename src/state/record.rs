@@ -1,0 +1,146 @@
+//! The record format. Changes here need an upgrade path: documents outlive the program that wrote them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::address::Address;
+
+/// The version of the record format that this program writes, and the newest that it reads.
+pub const SCHEMA: u32 = 1;
+
+/// The state of one stack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// The version of this format.
+    pub schema: u32,
+    /// Which chain of states this is; a new one begins when the state was lost.
+    pub lineage: Uuid,
+    /// Grows by one with each write.
+    pub serial: u64,
+    /// The version of the program that wrote it.
+    pub writer: String,
+    /// Who may write now.
+    pub lease: Option<Lease>,
+    /// The definition that was applied last.
+    pub definition: Option<Definition>,
+    /// What is ours.
+    pub resources: BTreeMap<Address, Record>,
+}
+
+/// The right to change a stack, for a while.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lease {
+    /// Which lease this is; grows with each holder.
+    pub epoch: u64,
+    /// Who holds it.
+    pub holder: Holder,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it was last renewed.
+    pub beat: Timestamp,
+    /// How many seconds after the last renewal it expires.
+    pub ttl_seconds: u64,
+}
+
+impl Lease {
+    /// Says when the lease expires if nobody renews it.
+    pub fn expires(&self) -> Timestamp {
+        let ttl = jiff::SignedDuration::from_secs(i64::try_from(self.ttl_seconds).unwrap_or(i64::MAX));
+        self.beat.saturating_add(ttl).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// Who holds a lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holder {
+    /// The user's name.
+    pub user: String,
+    /// The machine's name.
+    pub host: String,
+    /// The process on that machine.
+    pub pid: u32,
+    /// Tells two runs apart, whatever their process numbers.
+    pub run: Uuid,
+    /// The page of the CI run, where there is one.
+    pub ci: Option<String>,
+    /// The commit that is deployed.
+    pub commit: Option<String>,
+}
+
+/// The definition that was applied last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// The SHA-256 of the merged definition, in hexadecimal.
+    pub hash: String,
+    /// The commit it came from.
+    pub commit: Option<String>,
+    /// When it was applied.
+    pub at: Timestamp,
+    /// By whom, as `user@host`.
+    pub by: String,
+}
+
+/// What is known of one resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// How far its last change got.
+    pub status: Status,
+    /// The name at the provider.
+    pub physical: String,
+    /// The provider's identifier, once known.
+    pub id: Option<String>,
+    /// The attempt to create it: written into its tags, so that it is found whatever happens.
+    pub nonce: String,
+    /// Our own fields, as last applied; [`Value::Null`] before the first success.
+    pub applied: Value,
+    /// What it needs, so that deletion finds its order without any file.
+    pub refs: BTreeSet<Address>,
+    /// Whether it may not be deleted, whatever the file says.
+    pub protect: bool,
+}
+
+/// How far the last change of a resource got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The intent is recorded; whether it exists is for the provider to say.
+    Creating,
+    /// It exists and is as applied.
+    Ready,
+    /// A change was sent, or was about to be.
+    Updating,
+    /// It is being deleted to be created anew.
+    Replacing,
+    /// A deletion was sent, or was about to be.
+    Deleting,
+}
+
+impl Document {
+    /// Starts a chain of states.
+    pub fn new() -> Self {
+        Self {
+            schema: SCHEMA,
+            lineage: Uuid::new_v4(),
+            serial: 0,
+            writer: env!("CARGO_PKG_VERSION").to_owned(),
+            lease: None,
+            definition: None,
+            resources: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self::new()
+    }
+}
