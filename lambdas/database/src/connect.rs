@@ -59,7 +59,8 @@ impl Database {
                 other => return other,
             }
         }
-        let fresh = self.read_secret().await?;
+        // Boxed: the SDK's futures are nested deeper than the compiler follows in those of a caller.
+        let fresh = Box::pin(self.read_secret()).await?;
         self.open(&fresh).await
     }
 

@@ -19,7 +19,7 @@ pub(crate) static COUNTRIES: [&str; 249] = [
 ];
 
 /// Current alphabetic codes of ISO 4217, funds and metals included.
-pub(crate) static CURRE249IES: [&str; 178] = [
+pub(crate) static CURRENCIES: [&str; 178] = [
     "AED", "AFN", "ALL", "AMD", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT", "BHD", "BIF", "BMD", "BND",
     "BOB", "BOV", "BRL", "BSD", "BTN", "BWP", "BYN", "BZD", "CAD", "CDF", "CHE", "CHF", "CHW", "CLF", "CLP", "CNY",
     "COP", "COU", "CRC", "CUP", "CVE", "CZK", "DJF", "DKK", "DOP", "DZD", "EGP", "ERN", "ETB", "EUR", "FJD", "FKP",
@@ -46,9 +46,9 @@ mod tests {
 
     #[test]
     fn are_sorted_and_found_in_any_case() {
-        assert!(COUNTRIES.is_sorted() && CURRE249IES.is_sorted());
+        assert!(COUNTRIES.is_sorted() && CURRENCIES.is_sorted());
         assert_eq!(find(&COUNTRIES, "dE"), Some("DE"));
-        assert_eq!(find(&CURRE249IES, "EUR"), Some("EUR"));
+        assert_eq!(find(&CURRENCIES, "EUR"), Some("EUR"));
         for absent in ["", "D", "DEU", "ZZ", "d\u{e9}"] {
             assert_eq!(find(&COUNTRIES, absent), None, "{absent}");
         }
