@@ -158,6 +158,10 @@ impl Subject<'_> {
     fn leaves(&self, at: &str, value: &Value, found: &mut Vec<Explained>) {
         if let Value::Object(map) = value && !(map.is_empty() && !at.is_empty()) {
             map.iter().for_each(|(key, it)| self.leaves(&join(at, key), it, found));
+            // What a file removes from a map of free keys is worth telling too.
+            let entries = self.node.and_then(|it| it.find(at)?.map()).into_iter().flatten();
+            let removed = entries.filter(|(key, it)| it.node.is_null() && !map.contains_key(*key));
+            removed.for_each(|(key, _)| self.leaves(&join(at, key), &Value::Null, found));
             return;
         }
         let node = self.node.and_then(|it| it.find(at));

@@ -206,6 +206,11 @@ impl Rejected {
         if self.is_usage() { 2 } else { 4 }
     }
 
+    /// Returns the one mistake of a wrong command line: it speaks for itself.
+    fn only(&self) -> Option<&Mistake> {
+        self.mistakes.first().filter(|_| self.is_usage() && self.mistakes.len() == 1)
+    }
+
     fn distinct(mut self) -> Self {
         let mut seen = BTreeSet::new();
         self.mistakes.retain(|it| seen.insert(it.identity()));
@@ -218,7 +223,7 @@ impl Rejected {
         let number = self.mistakes.len() + self.hidden;
         let mistakes = if number == 1 { "a mistake".to_owned() } else { format!("{number} mistakes") };
         match self.stacks.as_slice() {
-            _ if self.is_usage() => "that is not there".to_owned(),
+            _ if let Some(only) = self.only() => only.message.clone(),
             [stack] => format!("stack `{stack}` has {mistakes}"),
             stacks => format!("stacks {} have {mistakes}", super::near::list(stacks)),
         }
@@ -226,12 +231,20 @@ impl Rejected {
 }
 
 impl Diagnostic for Rejected {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.only().and_then(Diagnostic::code)
+    }
+
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        if let Some(only) = self.only() {
+            return only.help();
+        }
         (self.hidden > 0).then(|| Box::new(format!("the first {SHOWN} are shown, and {} more", self.hidden)) as _)
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.mistakes.iter().map(|it| it as &dyn Diagnostic)))
+        let shown = if self.only().is_some() { &[] } else { self.mistakes.as_slice() };
+        Some(Box::new(shown.iter().map(|it| it as &dyn Diagnostic)))
     }
 }
 

@@ -13,11 +13,16 @@ pub struct Meta {
     /// Refuses to delete the resource, even when it leaves the file. Default: `false`.
     pub protect: bool,
     /// The address that the resource had before, so that it is kept instead of made anew.
-    #[schemars(regex(pattern = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"))]
+    #[schemars(with = "Option<Former>")]
     pub renamed_from: Option<String>,
     /// Resources that must be ready first, although no field refers to them.
     pub after: Vec<AnyRef>,
 }
+
+/// An address such as `topic.orders`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Former(#[schemars(regex(pattern = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"))] String);
 
 /// The names of the fields of [`Meta`].
 pub const META: [&str; 3] = ["protect", "renamed_from", "after"];
@@ -54,6 +59,12 @@ impl Catalog {
     /// Returns the schema of one resource of a kind, complete in itself.
     pub fn kind(&self, name: &str) -> Option<Value> {
         self.kinds.iter().find(|it| it.0 == name).map(|it| self.whole(&it.1))
+    }
+
+    /// Follows a reference into the named types.
+    #[cfg(test)]
+    pub fn definition<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        target(&self.definitions, schema)
     }
 
     /// Returns the schema of the settings, complete in itself.
@@ -154,11 +165,20 @@ fn inline<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
     T::json_schema(generator).to_value()
 }
 
-/// Refuses fields that an object's schema does not name.
+/// Refuses fields that an object's schema does not name, and numbers that its type cannot hold.
 fn strict(schema: &mut Value) {
     if let Value::Object(map) = schema {
         if map.contains_key("properties") && !map.contains_key("additionalProperties") {
             map.insert("additionalProperties".into(), false.into());
+        }
+        let most = match map.get("format").and_then(Value::as_str) {
+            Some("uint16") => Some(u64::from(u16::MAX)),
+            Some("uint32") => Some(u64::from(u32::MAX)),
+            Some("int32") => Some(u64::from(i32::MAX.unsigned_abs())),
+            _ => None,
+        };
+        if let Some(most) = most.filter(|_| !map.contains_key("maximum")) {
+            map.insert("maximum".into(), most.into());
         }
         map.iter_mut().filter(|it| it.0 != "default" && it.0 != "examples").for_each(|it| strict(it.1));
     } else if let Value::Array(items) = schema {

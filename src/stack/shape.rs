@@ -66,7 +66,18 @@ impl Shape {
             }
         };
         let words = Words { shape: self, subject };
-        validator.iter_errors(value).flat_map(|it| words.say(&it)).collect()
+        let mut findings: Vec<Finding> = validator.iter_errors(value).flat_map(|it| words.say(&it)).collect();
+        // A misspelled field is not missing as well.
+        let misspelled: Vec<(String, String)> = findings
+            .iter()
+            .filter(|it| it.code == Code::UnknownField)
+            .filter_map(|it| Some((it.at.clone(), it.key.clone()?)))
+            .collect();
+        findings.retain(|it| {
+            let key = it.key.as_deref().filter(|_| it.code == Code::MissingField);
+            !key.is_some_and(|key| misspelled.iter().any(|(at, word)| *at == it.at && nearest(word, [key]).is_some()))
+        });
+        findings
     }
 
     /// Finds the references within a value by the schema alone: for values that do not fit otherwise.
@@ -139,7 +150,7 @@ impl Words<'_> {
                 let written = quote(value.as_str().unwrap_or_default());
                 let help = self.candidates(error, value).map(|it| format!("did you mean `{it}`?"));
                 let message = format!("{written} is not {expected}");
-                vec![finding(at, Code::InvalidValue, message, format!("of {this}"), help.or_else(|| self.hint(at)))]
+                vec![finding(at, Code::InvalidValue, message, this, help.or_else(|| self.hint(at)))]
             }
             Reason::Enum { options } => vec![self.choice(at, value, options.as_array().map_or(&[], Vec::as_slice))],
             Reason::Constant { expected_value } => vec![self.choice(at, value, &[expected_value.as_ref().clone()])],
@@ -211,9 +222,11 @@ impl Words<'_> {
         let plain = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
         let options: Vec<String> = options.iter().filter(|it| !it.is_null()).map(plain).collect();
         let written = plain(value);
-        let near = nearest(&written, options.iter().map(String::as_str)).map(|it| format!("did you mean `{it}`? "));
-        let help = format!("{}it is one of {}", near.unwrap_or_default(), list(&options));
-        let help = if options.len() == 1 { format!("it can only be `{}`", options[0]) } else { help };
+        let names: Vec<&str> = options.iter().map(String::as_str).collect();
+        let help = match names.as_slice() {
+            [only] => format!("it can only be `{only}`"),
+            names => format!("{}it is one of {}", near_prefix(&written, names), list(names)),
+        };
         let message = format!("{} cannot be {}", self.name(at), quote(&written));
         finding(at, Code::InvalidValue, message, "not one of those allowed", Some(help))
     }
@@ -236,6 +249,21 @@ impl Words<'_> {
         }
         if !options.is_empty() && (value.is_string() || rest.is_empty()) {
             return vec![self.choice(at, value, &options)];
+        }
+        let variants: Vec<&str> = rest.iter().filter_map(|it| variant(it, at)).collect();
+        if let Some(map) = value.as_object().filter(|_| variants.len() == rest.len() && !variants.is_empty()) {
+            return match map.keys().next() {
+                Some(key) => {
+                    let help = format!("{}it is one of {}", near_prefix(key, &variants), list(&variants));
+                    let message = format!("{} cannot be {}", self.name(at), quote(key));
+                    let it = finding(at, Code::UnknownField, message, "not one of those allowed", Some(help));
+                    vec![Finding { key: Some(key.clone()), ..it }]
+                }
+                None => {
+                    let help = Some(format!("it is one of {}", list(&variants)));
+                    vec![finding(at, Code::InvalidValue, format!("{} must not be empty", self.name(at)), "empty", help)]
+                }
+            };
         }
         // Whoever wrote `{sql: {…}}` meant the variant `sql`: its errors lie within.
         let depth = |it: &ValidationError<'_>| it.instance_path().as_str().len();
@@ -311,6 +339,18 @@ impl Words<'_> {
 /// Returns the first paragraph of a description, in one line.
 pub fn sentence(about: &str) -> String {
     about.split("\n\n").next().unwrap_or_default().replace('\n', " ")
+}
+
+/// Returns the key that marks a variant of an enum, when a branch fails because it is not there.
+fn variant<'a>(branch: &'a [ValidationError<'_>], at: &str) -> Option<&'a str> {
+    branch.iter().find_map(|it| match it.kind() {
+        Reason::Required { property } if it.instance_path().as_str() == at => property.as_str(),
+        _ => None,
+    })
+}
+
+fn near_prefix(word: &str, names: &[&str]) -> String {
+    nearest(word, names.iter().copied()).map(|it| format!("did you mean `{it}`? ")).unwrap_or_default()
 }
 
 fn finding(at: &str, code: Code, message: String, label: impl Into<String>, help: Option<String>) -> Finding {

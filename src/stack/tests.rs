@@ -1,10 +1,15 @@
 //! Tests of the loader as a whole, against kinds of its own: they hold whatever the product's kinds become.
 
 mod diagnostics;
+mod explaining;
+mod fields;
 mod kinds;
 mod loading;
 mod properties;
-mod explaining;
+mod references;
+mod schema;
+mod texts;
+mod values;
 
 use std::{fs, path::Path};
 
@@ -12,6 +17,22 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 use tempfile::TempDir;
 
 use super::{Rejected, Stack, load};
+
+/// A stack without mistakes, to put mistakes into.
+const BASE: &str = "\
+resources:
+  cluster:
+    events: {}
+  topic:
+    orders: { cluster: events, partitions: 6, retention: 7d }
+    payments: { cluster: events, partitions: 6 }
+  function:
+    ingest:
+      code: ingest
+  table:
+    orders:
+      columns: [{ name: id, type: bigint }]
+";
 
 /// Makes a project of these files.
 fn project(files: &[(&str, &str)]) -> TempDir {
@@ -36,6 +57,11 @@ fn shown(files: &[(&str, &str)]) -> String {
 /// Renders the mistakes of a single file.
 fn mistakes(text: &str) -> String {
     shown(&[("local.yaml", text)])
+}
+
+/// Loads [`BASE`] with a file on top.
+fn over(text: &str) -> String {
+    shown(&[("base.yaml", BASE), ("local.yaml", &format!("extends: base.yaml\n{text}"))])
 }
 
 fn render(rejected: &Rejected) -> String {

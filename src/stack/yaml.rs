@@ -100,8 +100,10 @@ impl Reader<'_> {
                 }
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                let help = "write the value out, or share it through `extends`";
-                self.refuse("aliases are not used in stack files", &place, help);
+                if !matches!(self.open.last(), Some(Open::Map(_, _, Key::Refused))) {
+                    let help = "write the value out, or share it through `extends`";
+                    self.refuse("aliases are not used in stack files", &place, help);
+                }
                 self.value(Node::new(Data::Unusable, place), true);
             }
             Event::Anchor(..) => self.refuse("anchors are not used in stack files", &place, "leave it out"),
@@ -122,11 +124,15 @@ impl Reader<'_> {
                 self.open.push(Open::Map(IndexMap::new(), place, Key::Awaited));
             }
             Event::SequenceEnd | Event::MappingEnd => {
+                let end = place;
                 let (data, place) = match self.open.pop() {
                     Some(Open::List(items, place)) => (Data::List(items), place),
                     Some(Open::Map(entries, place, _)) => (Data::Map(entries), place),
                     None => return false,
                 };
+                // A flow collection ends with its bracket; where a block collection ends, nothing stands.
+                let (from, to) = (place.span().start, end.span());
+                let place = if to.is_empty() { place } else { self.place(&(from..to.end)) };
                 self.value(Node::new(data, place), false);
             }
             _ => (),
@@ -176,7 +182,7 @@ impl Reader<'_> {
                         let mistake = Mistake::new(Code::Duplicate, message)
                             .at(&key, "the second")
                             .at(&it.get().key, "the first")
-                            .help("remove one, or give it another name".to_owned());
+                            .help("keep one of them".to_owned());
                         self.mistakes.push(mistake);
                     }
                 },
@@ -251,6 +257,8 @@ fn syntax(source: &Arc<Source>, err: &ScanError) -> Mistake {
         ErrorKind::InvalidColonPlacement => {
             ("a `:` stands where none can be".to_owned(), Some("is a `[` or `{` before it left open?"))
         }
+        ErrorKind::ExpectedFlowMappingSeparator => ("a `,` or `}` is missing before this".to_owned(), None),
+        ErrorKind::ExpectedFlowSequenceSeparator => ("a `,` or `]` is missing before this".to_owned(), None),
         ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
             ("a `:` is missing after a key".to_owned(), None)
         }

@@ -24,22 +24,59 @@ fn told(target: &str) -> Result<String, String> {
 
 #[test]
 fn a_field() {
-    insta::assert_snapshot!(told("function.ingest.memory").expect("there"), @"");
-    insta::assert_snapshot!(told("function.ingest.environment").expect("there"), @"");
-    insta::assert_snapshot!(told("function.ingest.environment.A.B").expect("there"), @"");
-    insta::assert_snapshot!(told("stack.region").expect("there"), @"");
+    insta::assert_snapshot!(told("function.ingest.memory").expect("there"), @r#"
+    memory = "512MiB" (stacks/local.yaml:5:15, over "256MiB" of stacks/mid.yaml:5:15, over "128MiB" of stacks/base.yaml:6:15)
+    "#);
+    insta::assert_snapshot!(told("function.ingest.environment").expect("there"), @r#"
+    environment.A.B = "1x" (stacks/base.yaml:7:27)
+    environment.C = null (stacks/local.yaml:6:25, over "c" of stacks/base.yaml:7:34)
+    "#);
+    insta::assert_snapshot!(told("function.ingest.environment.A.B").expect("there"), @r#"
+    environment.A.B = "1x" (stacks/base.yaml:7:27)
+    "#);
+    insta::assert_snapshot!(told("stack.region").expect("there"), @r#"
+    region = "eu-central-1" (stacks/base.yaml:1:18)
+    "#);
 }
 
 #[test]
 fn a_resource() {
-    insta::assert_snapshot!(told("function.ingest").expect("there"), @"");
+    insta::assert_snapshot!(told("function.ingest").expect("there"), @r#"
+    code = "ingest" (stacks/base.yaml:5:13)
+    memory = "512MiB" (stacks/local.yaml:5:15, over "256MiB" of stacks/mid.yaml:5:15, over "128MiB" of stacks/base.yaml:6:15)
+    tracing = false (default)
+    architecture = "x86_64" (default)
+    environment.A.B = "1x" (stacks/base.yaml:7:27)
+    environment.C = null (stacks/local.yaml:6:25, over "c" of stacks/base.yaml:7:34)
+    role = null (default)
+    writes = [] (default)
+    calls = [] (default)
+    protect = false (default)
+    renamed_from = null (default)
+    after = [] (stacks/local.yaml:7:14)
+    "#);
 }
 
 #[test]
 fn what_is_not_there() {
-    insta::assert_snapshot!(told("function.ingset").expect_err("no"), @"");
-    insta::assert_snapshot!(told("function.ingest.memroy").expect_err("no"), @"");
-    insta::assert_snapshot!(told("stack.regoin").expect_err("no"), @"");
+    insta::assert_snapshot!(told("function.ingset").expect_err("no"), @r#"
+    stack::not_found
+
+      × stack `local` has no `function.ingset`
+      help: did you mean `function.ingest`?
+    "#);
+    insta::assert_snapshot!(told("function.ingest.memroy").expect_err("no"), @r#"
+    stack::not_found
+
+      × function.ingest has no field `memroy`
+      help: did you mean `memory`?
+    "#);
+    insta::assert_snapshot!(told("stack.regoin").expect_err("no"), @r#"
+    stack::not_found
+
+      × `stack` has no field `regoin`
+      help: did you mean `region`?
+    "#);
     assert!(told("").is_err() && told("..").is_err() && told("function").is_err());
 }
 
