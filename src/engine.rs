@@ -1,9 +1,45 @@
 //! The engine: compares, orders, waits, and records. Knows no kind, no cloud, and no terminal.
 //!
-//! `observe` reads the live world; `plan` is pure; `apply` does what the plan says and tells what happens as events.
+//! [`Engine::observe`] reads the live world; [`Engine::plan`] is pure; [`Engine::apply`] does what the plan says and tells
+//! what happens as events.
 
-pub mod event;
-pub mod plan;
+mod apply;
+mod decide;
+mod diff;
+mod event;
+mod observe;
+mod order;
+mod own;
+mod plan;
+mod step;
 
-pub use event::{Event, Failure};
+pub use apply::{Mandate, Summary};
+pub use decide::Goal;
+pub use event::{Cause, Event, Failure};
+pub use observe::{Error, Observed};
 pub use plan::{Action, Plan, Refusal, Step};
+
+use crate::{
+    resource::{Cx, Kind},
+    stack::Stack,
+};
+
+/// What all of a run's phases share: the kinds there are, what they are handed, and the stack.
+#[derive(Clone, Copy)]
+pub struct Engine<'a> {
+    /// The kinds there are.
+    pub kinds: &'a [&'a dyn Kind],
+    /// What kinds are handed.
+    pub cx: &'a Cx,
+    /// The stack, as its file defines it.
+    pub stack: &'a Stack,
+}
+
+impl Engine<'_> {
+    fn kind(&self, address: &crate::address::Address) -> Result<&dyn Kind, Error> {
+        crate::resource::kind(self.kinds, &address.kind).ok_or_else(|| Error::UnknownKind(address.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use miette::Diagnostic;
 
-use crate::{address::Address, engine::plan::Action, resource};
+use crate::{address::Address, engine::plan::Action, resource, state};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub enum Event {
     Waiting {
         /// Whose step it is.
         address: Address,
-        /// What is awaited, in the provider's words, such as `CREATING`, or `IAM to propagate`.
+        /// What is awaited, in the provider's words, such as `CREATING`.
         on: String,
         /// For how long already.
         elapsed: Duration,
@@ -68,5 +68,47 @@ pub struct Failure {
     /// Why not.
     #[source]
     #[diagnostic_source]
-    pub cause: resource::Error,
+    pub cause: Cause,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum Cause {
+    /// The kind could not do it.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Resource(#[from] resource::Error),
+    /// The run may not go on.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Session(#[from] state::SessionError),
+    /// It took longer than it ever should.
+    #[error("still {on} after {}", humantime::format_duration(*.patience))]
+    #[diagnostic(help("run the same command again to go on waiting"))]
+    TimedOut {
+        /// What was awaited.
+        on: String,
+        /// For how long.
+        patience: Duration,
+    },
+    /// The provider gave up.
+    #[error("the provider reports that it failed: {0}")]
+    ProviderFailed(String),
+    /// It is there, and somebody else's.
+    #[error("{physical} exists already and is not ours: {why}")]
+    #[diagnostic(help("if it shall be: ecomctl adopt {stack} {address}"))]
+    NotOurs {
+        /// Its name at the provider.
+        physical: String,
+        /// Whose it is.
+        why: String,
+        /// The stack.
+        stack: String,
+        /// What the stack calls it.
+        address: Address,
+    },
+    /// The run was interrupted while the provider was at work. What was sent is recorded.
+    #[error("interrupted while it was {0}")]
+    #[diagnostic(help("run the same command again to continue"))]
+    Interrupted(String),
 }

@@ -23,6 +23,8 @@ pub enum Field {
     Keyed(&'static str),
     /// A list of values that are compared in any order.
     Unordered,
+    /// A map of which only the keys that the file holds, or held, are compared: the provider adds others.
+    Declared,
     /// A number that may only grow; the text says what else to do. `{live}` stands for the live number.
     Grows(&'static str),
 }

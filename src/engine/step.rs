@@ -1,0 +1,290 @@
+//! One step, from intent to record: the protocol that lets a run be killed at any instant.
+//!
+//! Intent → check that the lease outlives the request → request → identifier → ready → record. An answer that does not
+//! say whether the request took effect is resolved by reading, never by sending again.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{
+    apply::Mandate,
+    diff::diff,
+    event::{Cause, Event},
+    own::stranger,
+    plan::{Action, Step},
+};
+use crate::{
+    address::{Name, Owner},
+    client::Reason,
+    resource::{Cx, Desired, Error, Kind, Observation, Phase},
+    stack::Definition,
+    state::{Edit, Record, Status},
+};
+
+/// How often an update is followed up, where one request cannot change everything at once.
+const ROUNDS: usize = 4;
+/// The shortest pause between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The longest wait for something else to get out of the way, such as IAM to propagate.
+const BUSY: Duration = Duration::from_secs(300);
+
+/// One step under way.
+pub(super) struct Run<'a> {
+    pub(super) kind: &'a dyn Kind,
+    pub(super) cx: &'a Cx,
+    pub(super) mandate: Mandate<'a>,
+    pub(super) step: &'a Step,
+    /// What the state knew of it when the plan was made.
+    pub(super) record: Option<&'a Record>,
+}
+
+impl Run<'_> {
+    /// Does the step. `definition` is there unless it is a deletion.
+    pub(super) async fn run(&self, definition: Option<&Definition>) -> Result<(), Cause> {
+        match (self.step.action, definition) {
+            (Action::Noop, _) => Ok(()),
+            (Action::Delete, _) | (_, None) => {
+                self.delete(&self.name(), Status::Deleting).await?;
+                self.mandate.session.record(vec![Edit::Remove(self.step.address.clone())]).await.map_err(Cause::from)
+            }
+            (Action::Create, Some(it)) => self.create(&it.spec, self.name()).await,
+            (Action::Update, Some(it)) => self.update(&it.spec).await,
+            (Action::Replace, Some(it)) => {
+                self.delete(&self.name(), Status::Replacing).await?;
+                let mut name = self.name();
+                name.owner.nonce = uuid::Uuid::new_v4().simple().to_string();
+                name.id = None;
+                self.create(&it.spec, name).await
+            }
+        }
+    }
+
+    fn name(&self) -> Name {
+        let (stack, address) = (self.cx.scope.stack.clone(), self.step.address.clone());
+        let owner = Owner { stack, address, nonce: self.step.nonce.clone() };
+        Name { physical: self.step.physical.clone(), owner, id: self.step.id.clone() }
+    }
+
+    async fn create(&self, spec: &Value, name: Name) -> Result<(), Cause> {
+        let desired = self.desired(spec)?;
+        self.settle_gone(&name, true).await?;
+        self.put(Status::Creating, &name, &Value::Null).await?;
+        self.send(&name, || self.kind.create(self.cx, &name, spec), |err| self.took_effect(&name, err)).await?;
+        let live = self.settle(&name, Some(Status::Creating)).await?;
+        let changes = diff(self.kind.fields(), &desired, &desired.spec, &live.observed).changes;
+        self.finish(spec, &name, &desired, live, changes).await
+    }
+
+    async fn update(&self, spec: &Value) -> Result<(), Cause> {
+        let name = self.name();
+        let desired = self.desired(spec)?;
+        let applied = self.record.map_or(Value::Null, |it| it.applied.clone());
+        let live = self.settle(&name, None).await?;
+        if let Some(why) = stranger(&live, &name, self.record) {
+            return Err(self.not_ours(&name, why));
+        }
+        let changes = diff(self.kind.fields(), &desired, &applied, &live.observed).changes;
+        if !changes.is_empty() {
+            self.put(Status::Updating, &name, &applied).await?;
+        }
+        self.finish(spec, &name, &desired, live, changes).await
+    }
+
+    /// Updates until nothing differs, and records. What still differs after some rounds is the provider's view: the
+    /// next plan shows it.
+    async fn finish(
+        &self,
+        spec: &Value,
+        name: &Name,
+        desired: &Desired,
+        mut live: Observation,
+        mut changes: Vec<crate::resource::Change>,
+    ) -> Result<(), Cause> {
+        for _ in 0..ROUNDS {
+            if changes.is_empty() {
+                break;
+            }
+            // Sending an update again is harmless: it names the whole of what is wanted.
+            let update = || self.kind.update(self.cx, name, spec, &live, &changes);
+            self.send(name, update, |_| async { Ok(false) }).await?;
+            live = self.settle(name, None).await?;
+            changes = diff(self.kind.fields(), desired, &desired.spec, &live.observed).changes;
+        }
+        let name = Name { id: live.identity.id.clone(), ..name.clone() };
+        self.put(Status::Ready, &name, &desired.spec).await?;
+        self.cx.lives.set(&self.step.address, Some(live));
+        Ok(())
+    }
+
+    async fn delete(&self, name: &Name, status: Status) -> Result<(), Cause> {
+        let Some(live) = self.read(name).await? else { return Ok(()) };
+        if let Some(why) = stranger(&live, name, self.record) {
+            return Err(self.not_ours(name, why));
+        }
+        self.cx.lives.set(&self.step.address, None);
+        if live.phase != Phase::Deleting {
+            let applied = self.record.map_or(&Value::Null, |it| &it.applied);
+            self.put(status, &Name { id: live.identity.id.clone(), ..name.clone() }, applied).await?;
+            let delete = || self.kind.delete(self.cx, name, &live);
+            self.send(name, delete, |_| async { Ok(self.read(name).await?.is_none()) }).await?;
+        }
+        self.settle_gone(name, false).await
+    }
+
+    fn desired(&self, spec: &Value) -> Result<Desired, Cause> {
+        let desired = self.kind.desired(spec, self.cx)?;
+        match desired.unknown.values().next() {
+            Some(on) => Err(Error::NotReady(on.clone()).into()),
+            None => Ok(desired),
+        }
+    }
+
+    /// Says whether a create whose answer was lost took effect, or whether what exists already is ours.
+    async fn took_effect(&self, name: &Name, err: Reason) -> Result<bool, Cause> {
+        let Some(live) = self.read(name).await? else { return Ok(false) };
+        let intent = self.record_of(Status::Creating, name, &Value::Null);
+        match stranger(&live, name, Some(&intent)) {
+            None => Ok(true),
+            Some(why) if err == Reason::Exists => Err(self.not_ours(name, why)),
+            Some(_) => Ok(false),
+        }
+    }
+
+    /// Sends a request. Waits where the provider says "not now"; asks `done` where its answer leaves it open whether
+    /// the request took effect.
+    async fn send<'f, F, D>(
+        &self,
+        name: &Name,
+        request: impl Fn() -> futures::future::BoxFuture<'f, Result<(), Error>>,
+        done: F,
+    ) -> Result<(), Cause>
+    where
+        F: Fn(Reason) -> D,
+        D: Future<Output = Result<bool, Cause>>,
+    {
+        let (begun, mut pause, mut unclear) = (Instant::now(), PAUSE * 10, 0);
+        loop {
+            self.mandate.session.check().await?;
+            let Err(err) = request().await else { return Ok(()) };
+            let reason = match &err {
+                Error::Client(err) => err.reason,
+                _ => return Err(err.into()),
+            };
+            match reason {
+                Reason::Exists | Reason::Missing | Reason::Unavailable if done(reason).await? => return Ok(()),
+                Reason::Unavailable if unclear < 3 => unclear += 1,
+                Reason::Busy | Reason::Throttled if begun.elapsed() < BUSY => (),
+                _ => return Err(err.into()),
+            }
+            self.wait(name, &err.to_string(), begun, BUSY, pause).await?;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    /// Looks until it is ready. Records the identifier as soon as it is known.
+    async fn settle(&self, name: &Name, recording: Option<Status>) -> Result<Observation, Cause> {
+        let (begun, patience) = (Instant::now(), self.kind.patience());
+        let (mut pause, mut recorded) = (PAUSE, name.id.is_some());
+        loop {
+            let live = self.read(name).await?;
+            let on = match live {
+                Some(live) => match &live.phase {
+                    Phase::Ready => return Ok(live),
+                    Phase::Failed(why) => return Err(Cause::ProviderFailed(why.clone())),
+                    Phase::Pending(on) => {
+                        if let (false, Some(status), Some(id)) = (recorded, recording, &live.identity.id) {
+                            let name = Name { id: Some(id.clone()), ..name.clone() };
+                            self.put(status, &name, &Value::Null).await?;
+                            recorded = true;
+                        }
+                        on.clone()
+                    }
+                    Phase::Deleting => "being deleted".to_owned(),
+                },
+                None => "not visible yet".to_owned(),
+            };
+            self.wait(name, &on, begun, patience, pause).await?;
+            pause = next_pause(pause, patience);
+        }
+    }
+
+    /// Looks until it is gone; with `only_if_leaving`, returns at once unless it is on its way out.
+    async fn settle_gone(&self, name: &Name, only_if_leaving: bool) -> Result<(), Cause> {
+        if only_if_leaving && self.step.id.is_none() && self.record.is_none_or(|it| it.status == Status::Creating) {
+            return Ok(());
+        }
+        let (begun, patience, mut pause) = (Instant::now(), self.kind.patience(), PAUSE);
+        while let Some(live) = self.read(name).await? {
+            if only_if_leaving && live.phase != Phase::Deleting {
+                return Ok(());
+            }
+            if let Phase::Failed(why) = live.phase {
+                return Err(Cause::ProviderFailed(why));
+            }
+            self.wait(name, "being deleted", begun, patience, pause).await?;
+            pause = next_pause(pause, patience);
+        }
+        Ok(())
+    }
+
+    async fn wait(
+        &self,
+        name: &Name,
+        on: &str,
+        begun: Instant,
+        patience: Duration,
+        pause: Duration,
+    ) -> Result<(), Cause> {
+        let elapsed = begun.elapsed();
+        if elapsed > patience {
+            return Err(Cause::TimedOut { on: on.to_owned(), patience });
+        }
+        let address = name.owner.address.clone();
+        // Nobody may be listening any more; that is no reason to stop.
+        self.mandate.events.send(Event::Waiting { address, on: on.to_owned(), elapsed, patience }).ok();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = self.mandate.cancel.cancelled() => Err(Cause::Interrupted(on.to_owned())),
+        }
+    }
+
+    async fn read(&self, name: &Name) -> Result<Option<Observation>, Cause> {
+        Ok(self.kind.read(self.cx, std::slice::from_ref(name)).await?.into_iter().next().flatten())
+    }
+
+    async fn put(&self, status: Status, name: &Name, applied: &Value) -> Result<(), Cause> {
+        let record = Box::new(self.record_of(status, name, applied));
+        Ok(self.mandate.session.record(vec![Edit::Put(self.step.address.clone(), record)]).await?)
+    }
+
+    fn record_of(&self, status: Status, name: &Name, applied: &Value) -> Record {
+        Record {
+            status,
+            physical: name.physical.clone(),
+            id: name.id.clone(),
+            nonce: name.owner.nonce.clone(),
+            applied: applied.clone(),
+            refs: self.step.refs.clone(),
+            protect: self.step.protect,
+        }
+    }
+
+    fn not_ours(&self, name: &Name, why: String) -> Cause {
+        Cause::NotOurs {
+            physical: name.physical.clone(),
+            why,
+            stack: name.owner.stack.clone(),
+            address: name.owner.address.clone(),
+        }
+    }
+}
+
+/// Looks ever less often, but often enough against what the kind may take.
+fn next_pause(pause: Duration, patience: Duration) -> Duration {
+    let most = (patience / 200).clamp(Duration::from_secs(1), Duration::from_secs(15));
+    pause.mul_f64(1.6).min(most)
+}
