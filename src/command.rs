@@ -2,6 +2,7 @@
 //!
 //! A verb loads, connects, asks, reports; what is done, and in which order, is the engine's to decide.
 
+pub mod awaited;
 pub mod completions;
 pub mod consent;
 pub mod diff;
@@ -13,6 +14,7 @@ pub mod state;
 pub mod status;
 pub mod teardown;
 pub mod up;
+pub mod who;
 
 use std::path::PathBuf;
 

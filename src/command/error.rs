@@ -100,7 +100,10 @@ pub enum Problem {
     },
     /// The credentials belong to another account than the stack.
     #[error("the credentials belong to account {found}, but stack `{stack}` belongs to {wanted}; nothing was changed")]
-    #[diagnostic(code(ecomctl::account), help("use credentials of account {wanted}: `aws sts get-caller-identity` tells whose are in use"))]
+    #[diagnostic(
+        code(ecomctl::account),
+        help("use credentials of account {wanted}: `aws sts get-caller-identity` tells whose are in use")
+    )]
     WrongAccount {
         /// The stack.
         stack: String,

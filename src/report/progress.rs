@@ -53,8 +53,12 @@ impl Progress {
     /// Shows an event.
     pub fn event(&mut self, event: &Event) {
         match event {
-            Event::Started { address, .. } => drop(self.running.insert(address.clone())),
-            Event::Finished { address, .. } | Event::Failed { address, .. } => drop(self.running.remove(address)),
+            Event::Started { address, .. } => {
+                self.running.insert(address.clone());
+            }
+            Event::Finished { address, .. } | Event::Failed { address, .. } => {
+                self.running.remove(address);
+            }
             Event::Waiting { .. } | Event::Skipped { .. } => (),
         }
         self.tally.count(event);
@@ -86,11 +90,16 @@ impl Progress {
         }
     }
 
-    /// Clears what was drawn in place, and returns the counts.
-    pub fn finish(self) -> Tally {
+    /// Clears what was drawn in place.
+    pub fn clear(&self) {
         if let View::Bars(bars) = &self.view {
             bars.clear();
         }
+    }
+
+    /// Clears what was drawn in place, and returns the counts.
+    pub fn finish(self) -> Tally {
+        self.clear();
         self.tally
     }
 }

@@ -65,7 +65,7 @@ impl Tally {
 pub struct Outcome<'a> {
     /// The stack.
     pub stack: &'a str,
-    /// What it was meant to become: `up to date`, or `gone`.
+    /// What it was meant to become: `is up to date`, or `is gone`.
     pub goal: &'static str,
     /// The counts.
     pub tally: Tally,
@@ -84,7 +84,7 @@ pub fn text(it: &Outcome<'_>, style: Style) -> String {
     parts.extend([format!("{deleted} deleted"), format!("{unchanged} unchanged")]);
     parts.extend((failed > 0).then(|| style.paint(Tone::Bad, &format!("{failed} failed"))));
     parts.extend((skipped > 0).then(|| style.paint(Tone::Change, &format!("{skipped} not begun"))));
-    let (goal, tone) = if it.tally.is_complete() { (it.goal, Tone::Good) } else { ("incomplete", Tone::Bad) };
+    let (goal, tone) = if it.tally.is_complete() { (it.goal, Tone::Good) } else { ("is incomplete", Tone::Bad) };
     format!(
         "{} {}: {} · {}",
         style.paint(Tone::Strong, it.stack),
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn one_line_says_how_it_went() {
         let tally = Tally { created: 12, unchanged: 3, ..Tally::default() };
-        let done = Outcome { stack: "local", goal: "up to date", tally, elapsed: Duration::from_secs(24) };
+        let done = Outcome { stack: "local", goal: "is up to date", tally, elapsed: Duration::from_secs(24) };
         insta::assert_snapshot!(text(&done, Style::PLAIN), @"local up to date: 12 created, 0 changed, 0 deleted, 3 unchanged · 24 s");
         let tally = Tally { failed: 1, skipped: 3, replaced: 1, ..tally };
         insta::assert_snapshot!(text(&Outcome { tally, ..done }, Style::PLAIN), @"local incomplete: 12 created, 0 changed, 1 replaced, 0 deleted, 3 unchanged, 1 failed, 3 not begun · 24 s");

@@ -97,6 +97,14 @@ impl Terminal {
         line(&mut io::stderr().lock(), text);
     }
 
+    /// Clears the screen of the result, where it is a screen.
+    pub fn clear(&self) {
+        if self.out.width.is_some() {
+            // A screen that cannot be cleared is written on below.
+            Term::stdout().clear_screen().ok();
+        }
+    }
+
     /// Asks for a line; `None` when nobody is there, or the input ended.
     pub fn ask(&self, question: &str) -> Option<String> {
         if !self.interactive {
@@ -114,7 +122,9 @@ impl Terminal {
 pub fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>, style: Style) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(headings.iter().copied()).add_rows(rows);
-    table.column_iter_mut().for_each(|it| drop(it.set_padding((0, 2))));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     if let Some(width) = style.width.and_then(|it| u16::try_from(it).ok()) {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
