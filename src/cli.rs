@@ -52,7 +52,12 @@ Examples:
 /// to standard error.
 #[derive(Debug, Parser)]
 #[command(name = "ecomctl", version, max_term_width = 100, after_help = EXAMPLES, after_long_help = long_help())]
-#[command(disable_help_subcommand = true, arg_required_else_help = true, subcommand_value_name = "VERB")]
+#[command(
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs"
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -61,7 +66,10 @@ struct Cli {
 }
 
 fn long_help() -> String {
-    format!("{EXAMPLES}\n{}\n\nFiles are written below `.ecomctl/` of the project only, or below $ECOMCTL_HOME.", Exit::table())
+    format!(
+        "{EXAMPLES}\n{}\n\nFiles are written below `.ecomctl/` of the project only, or below $ECOMCTL_HOME.",
+        Exit::table()
+    )
 }
 
 /// Runs the program with these arguments; the first is its own name.
@@ -133,6 +141,62 @@ mod tests {
 
     #[test]
     fn root_help() {
-        insta::assert_snapshot!(Cli::command().render_long_help(), @"");
+        insta::assert_snapshot!(Cli::command().render_long_help(), @r"
+        Provisions and deploys a real-time e-commerce data pipeline: on AWS, or on this machine.
+
+        A stack is a file in `stacks/`. `ecomctl up <STACK>` makes the world as the file says; running it
+        again changes nothing, and running it again after an interruption continues. Results go to standard
+        output, progress and errors to standard error.
+
+        Usage: ecomctl [OPTIONS] <VERB>
+
+        Verbs:
+          up           Make the world as the stack's file says
+          diff         Show what `up` would change, and change nothing
+          teardown     Delete everything that a stack owns, after asking
+          status       Show what a stack is doing: topics and lag, functions, tables, rejected events
+          state        Show what is recorded of a stack
+          completions  Print what a shell needs to complete verbs, options and stacks
+
+        Options:
+          -h, --help
+                  Print help (see a summary with '-h')
+
+          -V, --version
+                  Print version
+
+        Everywhere:
+              --json
+                  Write results as JSON, and progress and errors as one JSON object per line
+
+              --no-color
+                  Use no colours; so does the environment variable NO_COLOR
+
+          -v, --verbose
+                  Show plans in full: what is left alone, and every field of what is new
+
+          -C, --project <DIR>
+                  Work on the project in DIR instead of the one around the working directory
+
+        Examples:
+          ecomctl up local          bring the pipeline up on this machine
+          ecomctl status local      see what it is doing
+          ecomctl diff staging      see what `ecomctl up staging` would change; changes nothing
+          ecomctl teardown local    delete it again, after asking
+
+        Exit codes:
+          0  done
+          1  internal error
+          2  wrong usage
+          3  `diff --exit-code` found changes
+          4  the stack's files hold mistakes
+          5  denied, or not reachable
+          6  incomplete: run the same command again to continue
+          7  another run is at work on the stack
+          8  a build failed
+          9  refused: protection, data loss without consent, or a stale plan
+
+        Files are written below `.ecomctl/` of the project only, or below $ECOMCTL_HOME.
+        ");
     }
 }

@@ -18,8 +18,6 @@ pub mod who;
 
 use std::path::PathBuf;
 
-use clap::ArgAction;
-
 use crate::report::Terminal;
 
 pub use error::Error;
@@ -38,9 +36,9 @@ pub struct Global {
     /// Use no colours; so does the environment variable NO_COLOR
     #[arg(long, global = true)]
     pub no_color: bool,
-    /// Say more; twice: everything
-    #[arg(short, long, global = true, action = ArgAction::Count)]
-    pub verbose: u8,
+    /// Show plans in full: what is left alone, and every field of what is new
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
     /// Work on the project in DIR instead of the one around the working directory
     #[arg(short = 'C', long, value_name = "DIR", global = true, value_hint = clap::ValueHint::DirPath)]
     pub project: Option<PathBuf>,

@@ -128,12 +128,12 @@ impl Problem {
 impl From<client::Error> for Problem {
     fn from(cause: client::Error) -> Self {
         let help = match cause.reason {
-            Reason::Denied => "check the credentials: `aws sts get-caller-identity` tells whose are in use",
-            Reason::Unavailable => "check the network, then run the same command again",
-            Reason::Throttled => "wait a minute, then run the same command again",
-            _ => "run the same command again with `--verbose` to see more",
+            Reason::Denied => Some("check the credentials: `aws sts get-caller-identity` tells whose are in use"),
+            Reason::Unavailable => Some("check the network, then run the same command again"),
+            Reason::Throttled | Reason::Busy => Some("wait a minute, then run the same command again"),
+            Reason::Missing | Reason::Exists | Reason::Invalid | Reason::Other => None,
         };
-        Self::Request { cause, help: Some(help.to_owned()) }
+        Self::Request { cause, help: help.map(str::to_owned) }
     }
 }
 
@@ -173,8 +173,14 @@ mod tests {
         cause.request_id = Some("0f3a-77".to_owned());
         let error = Error::from(cause);
         assert_eq!(error.exit(), Exit::Unreachable);
-        insta::assert_snapshot!(report::error::text(error.diagnostic(), Style::PLAIN), @"");
-        insta::assert_snapshot!(report::error::json(error.diagnostic(), error.exit().code()), @"");
+        insta::assert_snapshot!(report::error::text(error.diagnostic(), Style::PLAIN), @r"
+        ecomctl::request
+
+          × a request failed; nothing was changed by it
+          ╰─▶ sts GetCallerIdentity: ExpiredToken: it has expired (request 0f3a-77)
+          help: check the credentials: `aws sts get-caller-identity` tells whose are in use
+        ");
+        insta::assert_snapshot!(report::error::json(error.diagnostic(), error.exit().code()), @r#"{"error":{"code":"ecomctl::request","message":"a request failed; nothing was changed by it","causes":["sts GetCallerIdentity: ExpiredToken: it has expired (request 0f3a-77)"],"help":"check the credentials: `aws sts get-caller-identity` tells whose are in use","labels":[],"related":[],"exit":5}}"#);
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub struct Run {
     pub stack: Stack,
     /// What kinds are handed.
     pub cx: Cx,
+    verbose: bool,
     started: Instant,
 }
 
@@ -74,7 +75,7 @@ impl Run {
         let (artifacts, cx) = tokio::join!(build, project.connect(&stack, needs.start, &tell));
         let (artifacts, mut cx): (Artifacts, Cx) = (artifacts?, cx?);
         cx.artifacts = Arc::new(artifacts);
-        Ok(Self { terminal, project, stack, cx, started })
+        Ok(Self { terminal, project, stack, cx, verbose: global.verbose, started })
     }
 
     /// Returns the engine for this stack.
@@ -121,7 +122,7 @@ impl Run {
     /// Puts beside a plan what a reader needs to judge it.
     pub fn view<'a>(&self, plan: &'a Plan, document: &Document, next: Option<String>) -> View<'a> {
         let last = document.definition.clone().map(|it| Last { at: it.at, by: it.by, commit: it.commit });
-        View { plan, last, now: Timestamp::now(), next }
+        View { plan, last, now: Timestamp::now(), next, verbose: self.verbose }
     }
 
     /// Shows the plan that is about to be applied, and refuses to apply half of it.
@@ -358,7 +359,7 @@ pub struct Stopped {
 /// The plan holds steps that are not done.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("the plan for `{stack}` is refused; nothing was changed")]
-#[diagnostic(code(plan::refused))]
+#[diagnostic(code(ecomctl::refused))]
 pub struct Refused {
     stack: String,
     #[related]
@@ -368,6 +369,7 @@ pub struct Refused {
 /// Why one step is refused.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{address}: {reason}")]
+#[diagnostic(code(plan::refused))]
 pub struct Reasoned {
     address: Address,
     reason: String,
@@ -409,7 +411,23 @@ mod tests {
         ];
         let (stack, again) = ("staging".to_owned(), "ecomctl up staging".to_owned());
         let error = Incomplete { stack, again, skipped: 3, interrupted: false, failures };
-        insta::assert_snapshot!(report::error::text(&error, Style::PLAIN), @"");
+        insta::assert_snapshot!(report::error::text(&error, Style::PLAIN), @r"
+        apply::incomplete
+
+          × stack `staging` is incomplete: 2 steps failed, 3 steps not begun
+          help: run `ecomctl up staging` again: it continues where this stopped, also with what is half done
+
+        Error: apply::failed
+
+          × cannot create function.ingest
+          ╰─▶   × lambda CreateFunction: AccessDenied: not allowed (request 0f3a-77)
+
+
+        Error: apply::failed
+
+          × cannot update database.shop
+          ╰─▶   × the provider reports that it failed: storage-full
+        ");
     }
 
     #[test]
@@ -420,7 +438,16 @@ mod tests {
             help: Some("Keep 12".to_owned()),
         }];
         let error = Refused { stack: "staging".to_owned(), reasons };
-        insta::assert_snapshot!(report::error::text(&error, Style { color: false, width: Some(60) }), @"");
+        insta::assert_snapshot!(report::error::text(&error, Style { color: false, width: Some(60) }), @r"
+        ecomctl::refused
+
+          × the plan for `staging` is refused; nothing was changed
+
+        Error: plan::refused
+
+          × topic.orders: Kafka cannot shrink a topic
+          help: Keep 12
+        ");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
 /// How often `--watch` looks again.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Show what a stack is doing: topics and lag, functions, triggers, tables, rejected events
+/// Show what a stack is doing: topics and lag, functions, tables, rejected events
 ///
 /// What cannot be told from here, such as the lag where no network path leads to the brokers, is said to be unknown.
 #[derive(Debug, clap::Args)]

@@ -32,6 +32,8 @@ pub struct View<'a> {
     pub now: Timestamp,
     /// The command that does what the plan says; `None` when that happens right after.
     pub next: Option<String>,
+    /// Whether what is left alone is shown too, and every field of what is new.
+    pub verbose: bool,
 }
 
 /// Who applied a definition last, and when.
@@ -62,6 +64,7 @@ enum Mark {
     Replace,
     Refused,
     Drift,
+    Keep,
 }
 
 impl Mark {
@@ -73,6 +76,7 @@ impl Mark {
             Self::Replace => "±",
             Self::Refused => "!",
             Self::Drift => "≠",
+            Self::Keep => "=",
         }
     }
 
@@ -81,6 +85,7 @@ impl Mark {
             Self::Create => Tone::Good,
             Self::Update | Self::Drift => Tone::Change,
             Self::Delete | Self::Replace | Self::Refused => Tone::Bad,
+            Self::Keep => Tone::Faint,
         }
     }
 }
@@ -172,11 +177,11 @@ fn doom(plan: &Plan) -> Option<String> {
 }
 
 /// Returns the lines of a plan, in its own order.
-fn rows(plan: &Plan) -> Vec<Row> {
-    plan.steps.iter().flat_map(of_step).collect()
+fn rows(plan: &Plan, verbose: bool) -> Vec<Row> {
+    plan.steps.iter().flat_map(|it| of_step(it, plan, verbose)).collect()
 }
 
-fn of_step(step: &Step) -> Vec<Row> {
+fn of_step(step: &Step, plan: &Plan, verbose: bool) -> Vec<Row> {
     let row = |mark, details| Row { mark, address: step.address.clone(), details };
     let (drift, edits): (Vec<_>, Vec<_>) = step.changes.iter().partition(|it| it.cause == Cause::Drift);
     let mut details = Vec::new();
@@ -195,9 +200,14 @@ fn of_step(step: &Step) -> Vec<Row> {
         return vec![row(Mark::Refused, details)];
     }
     match step.action {
+        Action::Noop if verbose => return vec![row(Mark::Keep, details)],
         Action::Noop => return Vec::new(),
         Action::Create => {
-            details.extend(summary(&step.desired).into_iter().map(|it| (Tone::Plain, it)));
+            details.extend(
+                summary(&step.desired, if verbose { usize::MAX } else { FIELDS })
+                    .into_iter()
+                    .map(|it| (Tone::Plain, it)),
+            );
             details.extend(awaited(step).map(|it| (Tone::Faint, it)));
         }
         Action::Delete => details.push((Tone::Faint, step.physical.clone())),
@@ -205,6 +215,7 @@ fn of_step(step: &Step) -> Vec<Row> {
             details.push((Tone::Change, "deleted and created anew".to_owned()));
             details.extend(step.changes.iter().map(changed));
         }
+        Action::Update if step.changes.is_empty() && !step.resumes => details.push((Tone::Faint, follows(step, plan))),
         Action::Update => details.extend(edits.iter().map(|it| changed(it))),
     }
     if step.loses_data {
@@ -221,6 +232,15 @@ fn of_step(step: &Step) -> Vec<Row> {
         rows.push(row(Mark::Drift, drift.iter().map(|it| drifted(it)).collect()));
     }
     rows
+}
+
+/// Says why a step that changes no field is there.
+fn follows(step: &Step, plan: &Plan) -> String {
+    let replaced = |it: &&Step| it.action == Action::Replace && step.after.contains(&it.address);
+    match plan.steps.iter().find(replaced) {
+        Some(it) => format!("looked at again, as {} is replaced", it.address),
+        None => "recorded anew; nothing is sent".to_owned(),
+    }
 }
 
 const fn mark(action: Action) -> Mark {
@@ -253,7 +273,7 @@ fn drifted(change: &Change) -> (Tone, String) {
 }
 
 /// Names the first fields of a new resource: `6 partitions`, `retention 7 d`.
-fn summary(desired: &Value) -> Vec<String> {
+fn summary(desired: &Value, most: usize) -> Vec<String> {
     let Some(fields) = desired.as_object() else { return Vec::new() };
     let plain = fields.iter().filter(|(_, it)| !it.is_null() && !is_empty(it));
     let texts = plain.map(|(field, it)| match it {
@@ -261,9 +281,10 @@ fn summary(desired: &Value) -> Vec<String> {
         it => format!("{field} {}", value::show(it)),
     });
     let mut texts: Vec<_> = texts.collect();
-    if texts.len() > FIELDS + 1 {
-        let more = texts.len() - FIELDS;
-        texts.truncate(FIELDS);
+    // Naming one more takes no more room than saying that there is one more.
+    if texts.len() > most.saturating_add(1) {
+        let more = texts.len() - most;
+        texts.truncate(most);
         texts.push(format!("{more} more fields"));
     }
     texts

@@ -230,24 +230,24 @@ mod tests {
         insta::assert_snapshot!(text(&pipeline(), Style::PLAIN), @r#"
         local
 
-         topic      partitions  records  lag
-         customers  6           unknown  unknown
-         orders     6           30,000   1,200
-         payments   6           30,000   nobody reads it
+        topic      partitions  records  lag
+        customers  6           unknown  unknown
+        orders     6           30,000   1,200
+        payments   6           30,000   nobody reads it
 
-         function  state   last update                       errors (1 h)
-         ingest    Active  Successful, 2026-01-02T03:04:05Z  1
+        function  state   last update                       errors (1 h)
+        ingest    Active  Successful, 2026-01-02T03:04:05Z  1
 
         ingest: {"level":"ERROR","message":"connection reset"}
 
-         trigger  state    last batch
-         orders   Enabled  OK
+        trigger  state    last batch
+        orders   Enabled  OK
 
-         table            rows
-         customers        812
-         orders           10,000
-         waiting events   3
-         rejected events  42 (40 bad_amount, 2 not_json)
+        table            rows
+        customers        812
+        orders           10,000
+        waiting events   3
+        rejected events  42 (40 bad_amount, 2 not_json)
 
         unknown: the brokers cannot be reached from here
         "#);

@@ -79,11 +79,20 @@ pub type Outputs = BTreeMap<Address, BTreeMap<&'static str, String>>;
 /// Says in one line what became of a run, also of one that failed.
 pub fn text(it: &Outcome<'_>, style: Style) -> String {
     let Tally { created, changed, replaced, deleted, unchanged, failed, skipped } = it.tally;
-    let mut parts = vec![format!("{created} created"), format!("{changed} changed")];
-    parts.extend((replaced > 0).then(|| format!("{replaced} replaced")));
-    parts.extend([format!("{deleted} deleted"), format!("{unchanged} unchanged")]);
-    parts.extend((failed > 0).then(|| style.paint(Tone::Bad, &format!("{failed} failed"))));
-    parts.extend((skipped > 0).then(|| style.paint(Tone::Change, &format!("{skipped} not begun"))));
+    let counts = [
+        (created, "created", Tone::Plain),
+        (changed, "changed", Tone::Plain),
+        (replaced, "replaced", Tone::Plain),
+        (deleted, "deleted", Tone::Plain),
+        (unchanged, "unchanged", Tone::Plain),
+        (failed, "failed", Tone::Bad),
+        (skipped, "not begun", Tone::Change),
+    ];
+    let parts = counts.into_iter().filter(|it| it.0 > 0);
+    let mut parts: Vec<_> = parts.map(|(it, what, tone)| style.paint(tone, &format!("{it} {what}"))).collect();
+    if parts.is_empty() {
+        parts.push("there was nothing to do".to_owned());
+    }
     let (goal, tone) = if it.tally.is_complete() { (it.goal, Tone::Good) } else { ("is incomplete", Tone::Bad) };
     format!(
         "{} {}: {} · {}",
@@ -134,9 +143,9 @@ mod tests {
     fn one_line_says_how_it_went() {
         let tally = Tally { created: 12, unchanged: 3, ..Tally::default() };
         let done = Outcome { stack: "local", goal: "is up to date", tally, elapsed: Duration::from_secs(24) };
-        insta::assert_snapshot!(text(&done, Style::PLAIN), @"local up to date: 12 created, 0 changed, 0 deleted, 3 unchanged · 24 s");
+        insta::assert_snapshot!(text(&done, Style::PLAIN), @"local is up to date: 12 created, 3 unchanged · 24 s");
         let tally = Tally { failed: 1, skipped: 3, replaced: 1, ..tally };
-        insta::assert_snapshot!(text(&Outcome { tally, ..done }, Style::PLAIN), @"local incomplete: 12 created, 0 changed, 1 replaced, 0 deleted, 3 unchanged, 1 failed, 3 not begun · 24 s");
+        insta::assert_snapshot!(text(&Outcome { tally, ..done }, Style::PLAIN), @"local is incomplete: 12 created, 1 replaced, 3 unchanged, 1 failed, 3 not begun · 24 s");
     }
 
     #[test]

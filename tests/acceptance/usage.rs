@@ -5,26 +5,46 @@ use crate::harness::Ecomctl;
 #[test]
 fn a_verb_that_does_not_exist() {
     let ended = Ecomctl::nowhere().run(["destroy", "local"]).exits(2).without_result();
-    insta::assert_snapshot!(ended.err, @"");
+    insta::assert_snapshot!(ended.err, @r"
+    error: unrecognized subcommand 'destroy'
+
+    Usage: ecomctl [OPTIONS] <VERB>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn a_word_that_is_no_address() {
     let ended = Ecomctl::nowhere().run(["teardown", "local", "--allow-data-loss", "orders"]).exits(2).without_result();
-    insta::assert_snapshot!(ended.err, @"");
+    insta::assert_snapshot!(ended.err, @r"
+    error: invalid value 'orders' for '--allow-data-loss <ADDRESS>': `orders` is not an address of the form `kind.name`, such as `topic.orders`
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn no_project_here() {
     let ended = Ecomctl::nowhere().run(["diff", "local"]).exits(2).without_result();
-    insta::assert_snapshot!(ended.err, @"");
+    insta::assert_snapshot!(ended.err, @r"
+    ecomctl::usage
+
+      × neither this directory nor one above it holds `stacks/`
+      help: go to the project, or name it: --project <DIR>
+    ");
 }
 
 #[test]
 fn a_stack_that_does_not_exist() {
     let project = Ecomctl::in_project([("stacks/local.yaml", ""), ("stacks/staging.yaml", "")]);
     let ended = project.run(["up", "stagign"]).exits(2).without_result();
-    insta::assert_snapshot!(ended.err, @"");
+    insta::assert_snapshot!(ended.err, @r"
+    ecomctl::usage
+
+      × there is no stack `stagign`
+      help: the stacks of this project: local, staging
+    ");
 }
 
 #[test]

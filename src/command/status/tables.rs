@@ -73,6 +73,6 @@ mod tests {
         assert_eq!((answer.tables["orders"], answer.waiting, answer.rejected["not_json"]), (3, 1, 2));
         let error = read(br#"{"errorType":"x","errorMessage":"no connection"}"#, true).expect_err("a failure");
         assert_eq!(error, "no connection");
-        assert!(read(b"[]", false).is_err());
+        assert!(read(b"\"no\"", false).is_err());
     }
 }

@@ -22,7 +22,7 @@ pub fn markdown(view: &View<'_>) -> String {
     if let Some(it) = doom(plan) {
         text += &format!("\n> [!WARNING]\n> {}\n", escaped(&it));
     }
-    let rows = rows(plan);
+    let rows = rows(plan, false);
     if !rows.is_empty() {
         text += "\n| | resource | change |\n|:-:|---|---|\n";
     }

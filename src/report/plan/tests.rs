@@ -79,7 +79,7 @@ fn view(plan: &Plan) -> View<'_> {
         by: "ci@runner".to_owned(),
         commit: Some("a1b2c3d4e5f60718293a4b5c6d7e8f9001122334".to_owned()),
     };
-    View { plan, last: Some(last), now, next: Some("ecomctl up staging".to_owned()) }
+    View { plan, last: Some(last), now, next: Some("ecomctl up staging".to_owned()), verbose: false }
 }
 
 #[test]
@@ -265,9 +265,27 @@ fn a_plan_that_only_creates_says_how_to_apply_it() {
         "public": false, "ca": "rds-ca-rsa2048-g1" });
     let plan = plan(vec![shop]);
     let view = View { last: None, ..view(&plan) };
+    let verbose = text(&View { verbose: true, ..view.clone() }, Style::PLAIN);
+    assert!(verbose.contains("public false · ca rds-ca-rsa2048-g1\n"), "{verbose}");
     insta::assert_snapshot!(text(&view, Style::PLAIN), @r"
     staging · 0 to change, 1 to create, 0 to delete (0 unchanged) · never applied
       + database.shop  engine 17.4 · class db.t4g.small · storage 20 GiB · backup_retention 7 d · 2 more fields
+    Apply this: ecomctl up staging
+    ");
+}
+
+#[test]
+fn an_update_without_changes_says_why_it_is_there() {
+    let mut role = step("role.ingest", Action::Replace);
+    role.changes = vec![change("path", json!("/"), json!("/ecomctl/"), Cause::Edit)];
+    let mut ingest = step("function.ingest", Action::Update);
+    ingest.after = [role.address.clone()].into();
+    let plan = plan(vec![role, ingest, step("topic.orders", Action::Update)]);
+    insta::assert_snapshot!(text(&view(&plan), Style::PLAIN), @r"
+    staging · 2 to change, 0 to create, 1 to replace, 0 to delete (0 unchanged) · last applied 2 h ago by ci@runner (a1b2c3d)
+      ± role.ingest      deleted and created anew · path /→/ecomctl/
+      ~ function.ingest  looked at again, as role.ingest is replaced
+      ~ topic.orders     recorded anew; nothing is sent
     Apply this: ecomctl up staging
     ");
 }
@@ -288,6 +306,8 @@ fn nothing_to_change() {
     </details>
     ");
     assert_eq!(json(&view(&plan))["changes"], false);
+    let verbose = text(&View { verbose: true, ..view(&plan) }, Style::PLAIN);
+    assert!(verbose.contains("\n  = topic.payments\n"), "{verbose}");
 }
 
 #[test]

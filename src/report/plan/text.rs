@@ -14,7 +14,7 @@ const BESIDE: usize = 30;
 
 /// Writes a plan as text, fitted to the style's width.
 pub fn text(view: &View<'_>, style: Style) -> String {
-    let rows = rows(view.plan);
+    let rows = rows(view.plan, view.verbose);
     let head = [view.plan.stack.clone(), headline(view.plan), history(view)].map(|it| (Tone::Strong, it));
     let mut lines = wrap(&head, style, 0);
     let widest = rows.iter().map(|it| it.address.to_string().chars().count()).max().unwrap_or_default().min(ADDRESS);

@@ -11,6 +11,9 @@ use crate::{
 /// How often a wait is mentioned while nothing about it changes.
 const REMIND: Duration = Duration::from_secs(15);
 
+/// A wait shorter than this is not worth a line.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// Writes events as lines, and leaves out those that say nothing new.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -33,6 +36,9 @@ impl Lines {
             Event::Started { address, action } => Some(self.line("…", Tone::Faint, address, begin(*action))),
             Event::Waiting { address, on, elapsed, patience } => {
                 let said = self.waits.get(address);
+                if said.is_none() && *elapsed < SILENCE {
+                    return None;
+                }
                 if said.is_some_and(|(what, when)| what == on && elapsed.saturating_sub(*when) < REMIND) {
                     return None;
                 }
@@ -131,8 +137,7 @@ mod tests {
         [0/4] … topic.orders     creating
         [0/4] … database.shop    changing
         [1/4] ✓ topic.orders     created in 0.8 s
-        [1/4] … database.shop    waiting: modifying, for 1.0 s of at most 30 min
-        [1/4] … database.shop    waiting: modifying, for 16 s of at most 30 min
+        [1/4] … database.shop    waiting: modifying, for 9.0 s of at most 30 min
         [1/4] … database.shop    waiting: rebooting, for 18 s of at most 30 min
         [2/4] ✗ function.ingest  FAILED, cannot create: lambda CreateFunction: AccessDenied: not allowed (request 0f3a)
         [3/4] · trigger.orders   not begun: needs function.ingest
