@@ -73,16 +73,16 @@ fn long_help() -> String {
 }
 
 /// Runs the program with these arguments; the first is its own name.
-pub fn main(args: Vec<OsString>) -> ExitCode {
+pub fn main(args: &[OsString]) -> ExitCode {
     // A shell that asks for completions says so in the environment; it gets them, and nothing else happens.
-    match clap_complete::CompleteEnv::with_factory(Cli::command).try_complete(&args, None) {
+    match clap_complete::CompleteEnv::with_factory(Cli::command).try_complete(args, None) {
         Ok(true) => return Exit::Done.into(),
         Ok(false) => (),
-        Err(err) => return misused(&err, &args),
+        Err(err) => return misused(&err, args),
     }
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match Cli::try_parse_from(args) {
         Ok(it) => it,
-        Err(err) => return misused(&err, &args),
+        Err(err) => return misused(&err, args),
     };
     let terminal = cli.global.terminal();
     let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(error::internal);
@@ -170,7 +170,7 @@ mod tests {
                   Write results as JSON, and progress and errors as one JSON object per line
 
               --no-color
-                  Use no colours; so does the environment variable NO_COLOR
+                  Use no colours; so does the environment variable `NO_COLOR`
 
           -v, --verbose
                   Show plans in full: what is left alone, and every field of what is new

@@ -33,7 +33,7 @@ pub struct Global {
     /// Write results as JSON, and progress and errors as one JSON object per line
     #[arg(long, global = true)]
     pub json: bool,
-    /// Use no colours; so does the environment variable NO_COLOR
+    /// Use no colours; so does the environment variable `NO_COLOR`
     #[arg(long, global = true)]
     pub no_color: bool,
     /// Show plans in full: what is left alone, and every field of what is new

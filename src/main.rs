@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ecomctl::cli::main(std::env::args_os().collect())
+    let args: Vec<_> = std::env::args_os().collect();
+    ecomctl::cli::main(&args)
 }

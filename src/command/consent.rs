@@ -96,21 +96,19 @@ impl Consent {
 
 impl Question<'_> {
     fn sentence(self, doomed: &BTreeSet<Address>) -> String {
-        match doomed.len() {
-            0 => format!("This deletes everything that belongs to `{}`.", self.plan.stack),
-            _ => {
-                let names: Vec<_> = doomed.iter().map(ToString::to_string).collect();
-                format!("This destroys the data of {}, for good.", names.join(", "))
-            }
+        if doomed.is_empty() {
+            return format!("This deletes everything that belongs to `{}`.", self.plan.stack);
         }
+        let names: Vec<_> = doomed.iter().map(ToString::to_string).collect();
+        format!("This destroys the data of {}, for good.", names.join(", "))
     }
 
     fn command_with_consent(self, doomed: &BTreeSet<Address>) -> String {
-        let mut command = format!("{} --yes", self.command);
+        let mut words = vec![self.command.to_owned(), "--yes".to_owned()];
         if self.target == Target::Aws {
-            doomed.iter().for_each(|it| command += &format!(" --allow-data-loss {it}"));
+            words.extend(doomed.iter().map(|it| format!("--allow-data-loss {it}")));
         }
-        command
+        words.join(" ")
     }
 }
 

@@ -57,16 +57,18 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
 }
 
 fn text(stack: &str, document: &Document, terminal: Terminal) -> String {
-    let mut text = format!("{stack} · serial {} · lineage {}\n", document.serial, document.lineage);
+    let mut lines = vec![format!("{stack} · serial {} · lineage {}", document.serial, document.lineage)];
     if let Some(it) = &document.definition {
         let commit = it.commit.as_ref().map(|it| format!(" ({})", it.get(..7).unwrap_or(it))).unwrap_or_default();
-        text += &format!("applied {} by {}{commit}\n", human::ago(jiff::Timestamp::now(), it.at), it.by);
+        lines.push(format!("applied {} by {}{commit}", human::ago(jiff::Timestamp::now(), it.at), it.by));
     }
     if let Some(it) = &document.lease {
-        text += &format!("held by {} (process {}) until {}\n", who::name(&it.holder), it.holder.pid, it.expires());
+        lines.push(format!("held by {} (process {}) until {}", who::name(&it.holder), it.holder.pid, it.expires()));
     }
     let rows = document.resources.iter().map(|(address, it)| row(address.to_string(), it));
-    text + "\n" + &report::terminal::table(&["resource", "status", "name at the provider"], rows, terminal.out)
+    lines.push(String::new());
+    lines.push(report::terminal::table(&["resource", "status", "name at the provider"], rows, terminal.out));
+    lines.join("\n")
 }
 
 fn row(address: String, it: &Record) -> Vec<String> {

@@ -1,9 +1,6 @@
 //! Who runs the program, and from which commit: what a lease and the state say of a run.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{env, fs, path::Path};
 
 use uuid::Uuid;
 
@@ -56,7 +53,7 @@ fn commit(root: &Path) -> Option<String> {
     .filter(|it| it.len() >= 40 && it.bytes().all(|it| it.is_ascii_hexdigit()))
 }
 
-fn resolve(git: &PathBuf, reference: &str) -> Option<String> {
+fn resolve(git: &Path, reference: &str) -> Option<String> {
     if let Ok(it) = fs::read_to_string(git.join(reference)) {
         return Some(it.trim().to_owned());
     }

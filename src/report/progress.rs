@@ -71,15 +71,12 @@ impl Progress {
 
     /// Says that the run ends early, and what is still under way.
     pub fn interrupted(&self) {
-        let text = match self.running.len() {
-            0 => "Interrupted: nothing more is begun.".to_owned(),
-            _ => {
-                let names: Vec<_> = self.running.iter().map(ToString::to_string).collect();
-                format!(
-                    "Interrupted: nothing more is begun; finishing {}. Interrupt again to stop at once.",
-                    names.join(", ")
-                )
-            }
+        let names: Vec<_> = self.running.iter().map(ToString::to_string).collect();
+        let text = if names.is_empty() {
+            "Interrupted: nothing more is begun.".to_owned()
+        } else {
+            let names = names.join(", ");
+            format!("Interrupted: nothing more is begun; finishing {names}. Interrupt again to stop at once.")
         };
         match &self.view {
             View::Bars(bars) => bars.say(&text),

@@ -96,7 +96,8 @@ fn digest(it: &str) -> Option<String> {
         return Some(hex.to_owned());
     }
     let bytes = (it.len() == 44).then(|| BASE64_STANDARD.decode(it).ok()).flatten().filter(|it| it.len() == 32)?;
-    Some(bytes.iter().map(|it| format!("{it:02x}")).collect())
+    let hex = bytes.iter().flat_map(|it| [it >> 4, it & 15]).filter_map(|it| char::from_digit(it.into(), 16));
+    Some(hex.collect())
 }
 
 fn quantity(it: &str) -> Option<(&str, &str)> {

@@ -19,15 +19,14 @@ pub(super) async fn look(run: &Run, observed: &Observed) -> Vec<Topic> {
         let partitions = partitions.map_or_else(|| Known::Unknown(format!("{address} does not exist")), Known::Known);
         let name = topic(observed, address);
         let read: Vec<_> = lags.iter().filter(|it| it.topic == *address).collect();
-        let (end, lag) = match read.iter().find_map(|it| it.found.as_ref().err()) {
-            Some(why) => (Known::Unknown(why.clone()), Known::Unknown(why.clone())),
-            None => {
-                let found = || read.iter().filter_map(|it| Some((&it.group, it.found.as_ref().ok()?)));
-                let end = found().find_map(|(_, it)| it.end.get(&name).copied());
-                let lag = found().filter_map(|(group, it)| Some((group.clone(), *it.lag.get(&name)?))).collect();
-                let unread = || Known::Unknown(format!("nothing of the stack reads {address}"));
-                (end.map_or_else(unread, Known::Known), Known::Known(lag))
-            }
+        let (end, lag) = if let Some(why) = read.iter().find_map(|it| it.found.as_ref().err()) {
+            (Known::Unknown(why.clone()), Known::Unknown(why.clone()))
+        } else {
+            let found = || read.iter().filter_map(|it| Some((&it.group, it.found.as_ref().ok()?)));
+            let end = found().find_map(|(_, it)| it.end.get(&name).copied());
+            let lag = found().filter_map(|(group, it)| Some((group.clone(), *it.lag.get(&name)?))).collect();
+            let unread = || Known::Unknown(format!("nothing of the stack reads {address}"));
+            (end.map_or_else(unread, Known::Known), Known::Known(lag))
         };
         Topic { name: name.clone(), partitions, end, lag }
     });

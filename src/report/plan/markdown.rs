@@ -14,44 +14,47 @@ const MOST: usize = 60_000;
 pub fn markdown(view: &View<'_>) -> String {
     let plan = view.plan;
     let counts = Counts::of(plan);
-    let mut text = format!("### `{}` · {}\n\n{}\n", plan.stack, headline(plan), escaped(&history(view)));
+    let mut parts = vec![format!("### `{}` · {}", plan.stack, headline(plan)), escaped(&history(view))];
     if counts.refused > 0 {
         let refused = plan.refused().map(|(step, why)| format!("> - `{}`: {}", step.address, escaped(&why.reason)));
-        text += &format!("\n> [!CAUTION]\n> Refused:\n{}\n", refused.collect::<Vec<_>>().join("\n"));
+        parts.push(format!("> [!CAUTION]\n> Refused:\n{}", refused.collect::<Vec<_>>().join("\n")));
     }
-    if let Some(it) = doom(plan) {
-        text += &format!("\n> [!WARNING]\n> {}\n", escaped(&it));
-    }
-    let rows = rows(plan, false);
-    if !rows.is_empty() {
-        text += "\n| | resource | change |\n|:-:|---|---|\n";
-    }
-    for (i, it) in rows.iter().enumerate() {
-        let line = row(it);
-        if text.len() + line.len() > MOST {
-            text += &format!("\nand {} more lines, which do not fit here\n", rows.len() - i);
-            break;
-        }
-        text += &line;
-    }
-    for it in &plan.notes {
-        text += &format!("\n*note:* {}\n", escaped(it));
-    }
+    parts.extend(doom(plan).map(|it| format!("> [!WARNING]\n> {}", escaped(&it))));
+    parts.extend(plan.notes.iter().map(|it| format!("*note:* {}", escaped(it))));
+    let closing = match (&view.next, closing(view)) {
+        (Some(next), Some(_)) if counts.refused == 0 => Some(format!("Apply this: `{next}`")),
+        (_, it) => it,
+    };
+    let mut room = MOST.saturating_sub(parts.iter().chain(&closing).map(|it| it.len() + 2).sum());
+    parts.extend(table(&rows(plan, false), &mut room));
     let unchanged = plan.steps.iter().filter(|it| it.action == Action::Noop && it.refused.is_none());
     let unchanged = unchanged.map(|it| format!("`{}`", it.address)).collect::<Vec<_>>().join(" · ");
-    if !unchanged.is_empty() && text.len() + unchanged.len() < MOST {
-        text += &format!("\n<details><summary>{} unchanged</summary>\n\n{unchanged}\n\n</details>\n", counts.unchanged);
+    if !unchanged.is_empty() && unchanged.len() < room {
+        let summary = format!("{} unchanged", counts.unchanged);
+        parts.push(format!("<details><summary>{summary}</summary>\n\n{unchanged}\n\n</details>"));
     }
-    match (&view.next, closing(view)) {
-        (Some(next), Some(_)) if counts.refused == 0 => text + &format!("\nApply this: `{next}`\n"),
-        (_, Some(closing)) => text + &format!("\n{closing}\n"),
-        (_, None) => text,
+    parts.extend(closing);
+    parts.join("\n\n") + "\n"
+}
+
+/// Writes as many rows as there is room for, and says how many are left out.
+fn table(rows: &[Row], room: &mut usize) -> Vec<String> {
+    let mut lines = vec!["| | resource | change |".to_owned(), "|:-:|---|---|".to_owned()];
+    for it in rows {
+        let line = row(it);
+        let Some(left) = room.checked_sub(line.len() + 1) else { break };
+        *room = left;
+        lines.push(line);
     }
+    let left_out = rows.len() + 2 - lines.len();
+    let more = format!("and {left_out} more lines, which do not fit here");
+    let table = (!rows.is_empty()).then(|| lines.join("\n"));
+    table.into_iter().chain((left_out > 0).then_some(more)).collect()
 }
 
 fn row(row: &Row) -> String {
     let details: Vec<_> = row.details.iter().map(|(_, it)| escaped(it)).collect();
-    format!("| {} | `{}` | {} |\n", row.mark.sign(), row.address, details.join(" · "))
+    format!("| {} | `{}` | {} |", row.mark.sign(), row.address, details.join(" · "))
 }
 
 /// Keeps a text from being read as Markdown, HTML, a mention, or the end of a table's cell. Code spans in the texts
@@ -62,8 +65,8 @@ fn escaped(text: &str) -> String {
         match it {
             '|' | '*' | '_' | '\\' | '[' | ']' | '~' | '#' => out.extend(['\\', it]),
             '<' => out.push_str("&lt;"),
-            // A zero-width space keeps `user@host` from notifying somebody.
-            '@' => out.push_str("@\u{200b}"),
+            // A space without width keeps `user@host` from notifying somebody.
+            '@' => out.push_str("@&#8203;"),
             '\n' => out.push(' '),
             it => out.push(it),
         }

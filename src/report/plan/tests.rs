@@ -140,7 +140,7 @@ fn everything_as_markdown() {
     insta::assert_snapshot!(markdown(&view(&everything())), @r"
     ### `staging` · 3 to change, 2 to create, 1 to replace, 2 to delete, 1 refused (1 unchanged)
 
-    last applied 2 h ago by ci@​runner (a1b2c3d)
+    last applied 2 h ago by ci@&#8203;runner (a1b2c3d)
 
     > [!CAUTION]
     > Refused:
@@ -148,6 +148,8 @@ fn everything_as_markdown() {
 
     > [!WARNING]
     > DATA LOSS: the data of bucket.old-lake cannot be brought back.
+
+    *note:* bucket staging-scratch carries this stack's tags and is in neither file nor state
 
     | | resource | change |
     |:-:|---|---|
@@ -161,8 +163,6 @@ fn everything_as_markdown() {
     | ± | `role.ingest` | deleted and created anew · path /→/ecomctl/ |
     | - | `bucket.old-lake` | DATA LOSS · staging-old-lake |
     | - | `role.old` | staging-old |
-
-    *note:* bucket staging-scratch carries this stack's tags and is in neither file nor state
 
     <details><summary>1 unchanged</summary>
 
@@ -297,7 +297,7 @@ fn nothing_to_change() {
     insta::assert_snapshot!(markdown(&view(&plan)), @r"
     ### `staging` · nothing to change (2 resources as defined)
 
-    last applied 2 h ago by ci@​runner (a1b2c3d)
+    last applied 2 h ago by ci@&#8203;runner (a1b2c3d)
 
     <details><summary>2 unchanged</summary>
 

@@ -115,7 +115,7 @@ mod tests {
             address: shop.clone(),
             on: on.to_owned(),
             elapsed: Duration::from_secs(seconds),
-            patience: Duration::from_secs(1800),
+            patience: Duration::from_mins(30),
         };
         let message = "lambda CreateFunction: AccessDenied: not allowed (request 0f3a)".to_owned();
         let events = [
