@@ -9,19 +9,25 @@ use crate::{
     report::Terminal,
 };
 
-/// Lists the verbs, in the order of the help. A verb is a module of `command` with `Args` and `run`; the doc comment of
-/// its `Args` is its help.
+/// Lists the verbs, in the order of the help; the doc comment of a verb's arguments is its help.
+///
+/// A verb is a module of `command` with `Args` and `run(Args, &Global)`. A verb that only reads stack files, listed after
+/// `reading`, has `run(&Args, root, kinds, out)` instead, and may name its arguments otherwise.
 macro_rules! verbs {
-    ($($variant:ident: $module:ident),* $(,)?) => {
+    ($($variant:ident: $module:ident),+; reading: $($reader:ident: $reads:ident($args:ident)),* $(,)?) => {
         #[derive(Debug, Subcommand)]
         enum Verb {
-            $($variant(command::$module::Args)),*
+            $($variant(command::$module::Args),)+
+            $($reader(command::$reads::$args),)*
         }
 
         impl Verb {
             async fn run(self, global: &Global) -> command::Result<Exit> {
                 match self {
-                    $(Self::$variant(args) => command::$module::run(args, global).await),*
+                    $(Self::$variant(args) => command::$module::run(args, global).await,)+
+                    $(Self::$reader(args) => {
+                        command::read(global, |root, kinds, out| command::$reads::run(&args, root, kinds, out))
+                    })*
                 }
             }
         }
@@ -34,7 +40,8 @@ verbs! {
     Teardown: teardown,
     Status: status,
     State: state,
-    Completions: completions,
+    Completions: completions;
+    reading:
 }
 
 const EXAMPLES: &str = "\

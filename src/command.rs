@@ -16,9 +16,15 @@ pub mod teardown;
 pub mod up;
 pub mod who;
 
-use std::path::PathBuf;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
-use crate::report::Terminal;
+use crate::{
+    report::Terminal,
+    resource::{KINDS, Kind},
+};
 
 pub use error::Error;
 pub use exit::Exit;
@@ -42,6 +48,23 @@ pub struct Global {
     /// Work on the project in DIR instead of the one around the working directory
     #[arg(short = 'C', long, value_name = "DIR", global = true, value_hint = clap::ValueHint::DirPath)]
     pub project: Option<PathBuf>,
+}
+
+/// Runs a verb that only reads the project's files, and prints what it writes, also when it fails.
+///
+/// # Errors
+/// Says that there is no project; or the verb's own.
+pub fn read<E: Into<Error>>(
+    global: &Global,
+    verb: impl FnOnce(&Path, &[&dyn Kind], &mut dyn Write) -> Result<(), E>,
+) -> Result<Exit> {
+    let project = project::Project::open(global)?;
+    let mut text = Vec::new();
+    let result = verb(&project.root, KINDS, &mut text);
+    if !text.is_empty() {
+        global.terminal().print(&String::from_utf8_lossy(&text));
+    }
+    result.map(|()| Exit::Done).map_err(Into::into)
 }
 
 impl Global {

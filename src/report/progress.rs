@@ -43,7 +43,7 @@ impl Progress {
         let lines = Lines::new(total, widest, terminal.err);
         let view = match (terminal.json, terminal.live) {
             (true, _) => View::Json,
-            (false, true) => View::Bars(Bars::new(total, lines)),
+            (false, true) => View::Bars(Bars::new(total, widest, lines)),
             (false, false) => View::Lines(lines),
         };
         let tally = Tally { unchanged: plan.count(Action::Noop), ..Tally::default() };

@@ -24,6 +24,7 @@ const TICK: Duration = Duration::from_millis(120);
 #[derive(Debug)]
 pub(super) struct Bars {
     lines: Lines,
+    widest: usize,
     multi: MultiProgress,
     total: ProgressBar,
     drawn: BTreeMap<Address, ProgressBar>,
@@ -32,12 +33,12 @@ pub(super) struct Bars {
 }
 
 impl Bars {
-    pub(super) fn new(total: usize, lines: Lines) -> Self {
+    pub(super) fn new(total: usize, widest: usize, lines: Lines) -> Self {
         let multi = MultiProgress::new();
         let total = multi.add(ProgressBar::new(u64::try_from(total).unwrap_or(u64::MAX)));
         total.set_style(style("{bar:24.━╸─} {pos} of {len} · {elapsed}{msg}").progress_chars("━╸─"));
         total.enable_steady_tick(TICK);
-        Self { lines, multi, total, drawn: BTreeMap::new(), hidden: BTreeSet::new() }
+        Self { lines, widest, multi, total, drawn: BTreeMap::new(), hidden: BTreeSet::new() }
     }
 
     pub(super) fn event(&mut self, event: &Event) {
@@ -74,7 +75,7 @@ impl Bars {
         }
         let bar = self.multi.insert_before(&self.total, ProgressBar::new_spinner());
         bar.set_style(style("  {spinner} {prefix}  {msg} · {elapsed}"));
-        bar.set_prefix(address.to_string());
+        bar.set_prefix(format!("{:widest$}", address.to_string(), widest = self.widest));
         bar.set_message(doing);
         bar.enable_steady_tick(TICK);
         self.drawn.insert(address.clone(), bar);
