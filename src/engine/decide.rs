@@ -67,7 +67,7 @@ impl Engine<'_> {
             let known = Known::of(kind, address, document, observed);
             leaving.extend(known.unwanted(stack.resources.get(address), name, &mut plan.notes));
         }
-        order_deletions(&mut leaving, &plan.steps);
+        order_deletions(&mut leaving, &mut plan.steps);
         plan.steps.append(&mut leaving);
         Ok(plan)
     }
@@ -227,20 +227,32 @@ fn follow(steps: &[Step], step: &mut Step) {
     }
 }
 
-/// Puts deletions in the order in which nothing is deleted that another still refers to, after everything else.
-fn order_deletions(leaving: &mut Vec<Step>, others: &[Step]) {
+/// Puts deletions in the order in which nothing is deleted that another still refers to, after everything else; but
+/// what refers to something that is replaced leaves before that is.
+fn order_deletions(leaving: &mut Vec<Step>, others: &mut [Step]) {
     let busy: BTreeSet<Address> =
         others.iter().filter(|it| it.action != Action::Noop).map(|it| it.address.clone()).collect();
-    let users: BTreeMap<Address, BTreeSet<Address>> = leaving
-        .iter()
-        .map(|it| {
-            let users = leaving.iter().filter(|user| user.refs.contains(&it.address) && user.address != it.address);
-            (it.address.clone(), users.map(|it| it.address.clone()).collect())
-        })
-        .collect();
-    for step in leaving.iter_mut() {
-        step.after = users[&step.address].union(&busy).cloned().collect();
+    let users = |of: &Address| {
+        let users = leaving.iter().filter(|user| user.refs.contains(of) && user.address != *of);
+        users.map(|it| it.address.clone()).collect::<BTreeSet<_>>()
+    };
+    let graph: BTreeMap<Address, BTreeSet<Address>> =
+        leaving.iter().map(|it| (it.address.clone(), users(&it.address))).collect();
+    let mut first = BTreeSet::new();
+    for step in others.iter_mut().filter(|it| it.action == Action::Replace) {
+        let mut open: Vec<Address> = users(&step.address).into_iter().collect();
+        step.after.extend(open.iter().cloned());
+        while let Some(it) = open.pop() {
+            open.extend(graph[&it].iter().cloned());
+            first.insert(it);
+        }
     }
-    let order = super::order::by_needs(&users);
+    for step in leaving.iter_mut() {
+        step.after = graph[&step.address].clone();
+        if !first.contains(&step.address) {
+            step.after.extend(busy.iter().cloned());
+        }
+    }
+    let order = super::order::by_needs(&graph);
     leaving.sort_by_key(|it| order.iter().position(|address| *address == it.address));
 }

@@ -82,7 +82,7 @@ pub struct Refusal {
     pub help: String,
 }
 
-/// All steps of a stack, needs before what needs them, deletions last.
+/// All steps of a stack, needs before what needs them, deletions last. [`Step::after`] says when each may begin.
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan {
     /// The stack.

@@ -1,0 +1,41 @@
+# The verbs of development. `just` lists them.
+
+_default:
+    @just --list --unsorted
+
+# Exactly what CI runs.
+ci:
+    .ci/run
+
+# All tests, or those whose name holds the word: `just test poller`.
+test *word:
+    cargo test --workspace {{ word }}
+
+# Formats everything; `cargo fmt` would miss the kinds, which are declared through a macro.
+fmt:
+    rustfmt --edition 2024 $(git ls-files --cached --others --exclude-standard '*.rs')
+
+# Lints everything, warnings denied.
+lint:
+    cargo clippy --workspace --all-targets -- --deny warnings
+
+# Writes the JSON Schema of stack files.
+schema:
+    cargo run --quiet -- schema > stacks/stack.schema.json.new
+    mv stacks/stack.schema.json.new stacks/stack.schema.json
+
+# Runs `ecomctl` with these words: `just run diff local`.
+run *words:
+    cargo run --release --quiet -- {{ words }}
+
+# Brings the whole pipeline up on this machine.
+up stack="local":
+    cargo run --release -- up {{ stack }}
+
+# Shows what would change.
+diff stack="local":
+    cargo run --release --quiet -- diff {{ stack }}
+
+# Takes everything down again.
+teardown stack="local":
+    cargo run --release --quiet -- teardown {{ stack }}
