@@ -4,10 +4,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::{
-    command::{self, Exit, Global, error},
-    report::Terminal,
-};
+use crate::command::{self, Exit, Global, Terminal, error};
 
 /// Lists the verbs, in the order of the help; the doc comment of a verb's arguments is its help.
 ///

@@ -8,6 +8,7 @@ pub mod consent;
 pub mod diff;
 pub mod error;
 pub mod exit;
+pub mod fault;
 pub mod project;
 pub mod run;
 pub mod state;
@@ -21,13 +22,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    report::Terminal,
-    resource::{KINDS, Kind},
-};
+use crate::resource::{KINDS, Kind};
 
 pub use error::Error;
 pub use exit::Exit;
+
+pub use crate::report::Terminal;
 
 /// What a verb returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

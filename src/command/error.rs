@@ -48,10 +48,15 @@ impl fmt::Debug for Error {
     }
 }
 
-impl<T: Into<Problem>> From<T> for Error {
-    fn from(it: T) -> Self {
-        let problem = it.into();
-        Self::new(problem.exit(), problem)
+impl From<Problem> for Error {
+    fn from(it: Problem) -> Self {
+        Self::new(it.exit(), it)
+    }
+}
+
+impl From<client::Error> for Error {
+    fn from(it: client::Error) -> Self {
+        Problem::from(it).into()
     }
 }
 

@@ -7,7 +7,6 @@ use std::{
 };
 
 use jiff::Timestamp;
-use miette::Diagnostic;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -17,15 +16,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     address::Address,
     artifact::{Artifacts, Build},
-    client::Reason,
     command::{
         Error, Exit, Global, Result, awaited,
         consent::{Consent, Question},
-        error::{self, of_reason},
+        error,
+        fault::{Incomplete, Reasoned, Refused, Stopped, of_engine, of_session},
         project::Project,
         who,
     },
-    engine::{self, Engine, Failure, Goal, Mandate, Observed, Plan, Summary},
+    engine::{Engine, Goal, Mandate, Observed, Plan, Summary},
     report::{
         self, Terminal, Tone,
         plan::{Last, View},
@@ -293,165 +292,5 @@ fn definition(plan: &Plan, holder: &Holder) -> Definition {
         commit: holder.commit.clone(),
         at: Timestamp::now(),
         by: who::name(holder),
-    }
-}
-
-fn of_session(err: SessionError) -> Error {
-    let exit = match &err {
-        SessionError::Locked { .. } | SessionError::Lost => Exit::Locked,
-        SessionError::Store(_) => Exit::Internal,
-    };
-    Error::new(exit, err)
-}
-
-fn of_engine(err: engine::Error) -> Error {
-    let exit = match &err {
-        engine::Error::Read { cause: resource::Error::Client(it), .. }
-        | engine::Error::Unresolved { cause: resource::Error::Client(it), .. } => match it.reason {
-            // The stack asks for something that the provider does not take.
-            Reason::Invalid => Exit::Rejected,
-            it => of_reason(it),
-        },
-        engine::Error::Unresolved { .. } => Exit::Rejected,
-        engine::Error::Read { .. } | engine::Error::UnknownKind(_) => Exit::Internal,
-    };
-    Error::new(exit, err)
-}
-
-/// Some steps were not done.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("stack `{stack}` is incomplete: {}", self.what())]
-#[diagnostic(
-    code(apply::incomplete),
-    help("run `{again}` again: it continues where this stopped, also with what is half done")
-)]
-pub struct Incomplete {
-    stack: String,
-    again: String,
-    skipped: usize,
-    interrupted: bool,
-    #[related]
-    failures: Vec<Failure>,
-}
-
-impl Incomplete {
-    fn what(&self) -> String {
-        let mut parts = Vec::new();
-        parts.extend(self.interrupted.then(|| "interrupted".to_owned()));
-        let failures = self.failures.len();
-        parts.extend((failures > 0).then(|| format!("{} failed", report::human::plural(failures, "step"))));
-        parts.extend((self.skipped > 0).then(|| format!("{} not begun", report::human::plural(self.skipped, "step"))));
-        parts.join(", ")
-    }
-}
-
-/// The user interrupted twice.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("stopped at once; requests that were under way may have taken effect")]
-#[diagnostic(
-    code(apply::stopped),
-    help("run the same command again: what was begun on `{stack}` is recorded, and is finished then")
-)]
-pub struct Stopped {
-    stack: String,
-}
-
-/// The plan holds steps that are not done.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("the plan for `{stack}` is refused; nothing was changed")]
-#[diagnostic(code(ecomctl::refused))]
-pub struct Refused {
-    stack: String,
-    #[related]
-    reasons: Vec<Reasoned>,
-}
-
-/// Why one step is refused.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("{address}: {reason}")]
-#[diagnostic(code(plan::refused))]
-pub struct Reasoned {
-    address: Address,
-    reason: String,
-    #[help]
-    help: Option<String>,
-}
-
-impl Reasoned {
-    fn new(step: &engine::Step, why: &engine::Refusal) -> Self {
-        let help = Some(why.help.clone()).filter(|it| !it.is_empty());
-        Self { address: step.address.clone(), reason: why.reason.clone(), help }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        client,
-        engine::{Action, Cause},
-        report::Style,
-    };
-
-    #[test]
-    fn an_incomplete_run_names_each_failure_its_request_and_the_next_command() {
-        let mut denied = client::Error::new("lambda", "CreateFunction", Reason::Denied, "AccessDenied: not allowed");
-        denied.request_id = Some("0f3a-77".to_owned());
-        let failures = vec![
-            Failure {
-                action: Action::Create,
-                address: Address::new("function", "ingest"),
-                cause: Cause::Resource(denied.into()),
-            },
-            Failure {
-                action: Action::Update,
-                address: Address::new("database", "shop"),
-                cause: Cause::ProviderFailed("storage-full".to_owned()),
-            },
-        ];
-        let (stack, again) = ("staging".to_owned(), "ecomctl up staging".to_owned());
-        let error = Incomplete { stack, again, skipped: 3, interrupted: false, failures };
-        insta::assert_snapshot!(report::error::text(&error, Style::PLAIN), @r"
-        apply::incomplete
-
-          × stack `staging` is incomplete: 2 steps failed, 3 steps not begun
-          help: run `ecomctl up staging` again: it continues where this stopped, also with what is half done
-
-        Error: apply::failed
-
-          × cannot create function.ingest
-          ╰─▶   × lambda CreateFunction: AccessDenied: not allowed (request 0f3a-77)
-
-
-        Error: apply::failed
-
-          × cannot update database.shop
-          ╰─▶   × the provider reports that it failed: storage-full
-        ");
-    }
-
-    #[test]
-    fn a_refused_plan_says_why_and_what_to_do() {
-        let reasons = vec![Reasoned {
-            address: Address::new("topic", "orders"),
-            reason: "Kafka cannot shrink a topic".to_owned(),
-            help: Some("Keep 12".to_owned()),
-        }];
-        let error = Refused { stack: "staging".to_owned(), reasons };
-        insta::assert_snapshot!(report::error::text(&error, Style { color: false, width: Some(60) }), @r"
-        ecomctl::refused
-
-          × the plan for `staging` is refused; nothing was changed
-
-        Error: plan::refused
-
-          × topic.orders: Kafka cannot shrink a topic
-          help: Keep 12
-        ");
-    }
-
-    #[test]
-    fn another_run_means_locked() {
-        assert_eq!(of_session(SessionError::Lost).exit(), Exit::Locked);
     }
 }

@@ -18,9 +18,9 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  ecomctl up local                    the whole pipeline on this machine
-  ecomctl up staging                  on AWS, with the credentials that the AWS CLI uses
-  ecomctl up staging --json >up.json  the result as JSON; progress on standard error, a JSON object per line
+  ecomctl up local             the whole pipeline on this machine
+  ecomctl up staging           on AWS, with the credentials that the AWS CLI uses
+  ecomctl up staging --json    the result on standard output, progress on standard error
 ")]
 pub struct Args {
     #[command(flatten)]
