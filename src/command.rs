@@ -1,32 +1,112 @@
 //! The verbs of the command line: one file each, with its arguments and one function.
+//!
+//! A verb loads, connects, asks, reports; what is done, and in which order, is the engine's to decide.
 
+pub mod awaited;
+pub mod completions;
+pub mod consent;
+pub mod diff;
+pub mod error;
+pub mod exit;
 pub mod explain;
+pub mod fault;
 pub mod graph;
+pub mod project;
+pub mod run;
 pub mod schema;
+pub mod state;
+pub mod status;
+pub mod teardown;
+pub mod up;
 pub mod validate;
+pub mod who;
 
-use std::io;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
-use crate::stack::Rejected;
+use miette::Diagnostic;
 
-/// Why a command that only reads stack files did not do what it was asked.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-pub enum Failed {
+use crate::{
+    resource::{KINDS, Kind},
+    stack::Rejected,
+};
+
+pub use error::Error;
+pub use exit::Exit;
+
+pub use crate::report::Terminal;
+
+/// What a verb returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What holds for every verb.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// Write results as JSON, and progress and errors as one JSON object per line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Use no colours; so does the environment variable `NO_COLOR`
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Show plans in full: what is left alone, and every field of what is new
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Work on the project in DIR instead of the one around the working directory
+    #[arg(short = 'C', long, value_name = "DIR", global = true, value_hint = clap::ValueHint::DirPath)]
+    pub project: Option<PathBuf>,
+}
+
+/// Why a verb that only reads the project's files did not do what it was asked.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum Unread {
     /// A stack file holds mistakes, or the command line names what is not there.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Rejected(#[from] Rejected),
     /// The result could not be written.
     #[error("the result could not be written")]
-    Unwritten(#[from] io::Error),
+    Unwritten(#[from] std::io::Error),
 }
 
-impl Failed {
-    /// Returns the exit code.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Rejected(it) => it.exit_code(),
-            Self::Unwritten(_) => 1,
+impl From<Unread> for Error {
+    fn from(it: Unread) -> Self {
+        match it {
+            Unread::Rejected(it) => it.into(),
+            Unread::Unwritten(it) => error::internal(it),
         }
+    }
+}
+
+impl From<Rejected> for Error {
+    fn from(it: Rejected) -> Self {
+        let exit = if it.exit_code() == Exit::Usage.code() { Exit::Usage } else { Exit::Rejected };
+        Self::new(exit, it)
+    }
+}
+
+/// Runs a verb that only reads the project's files, and prints what it writes, also when it fails.
+///
+/// # Errors
+/// Says that there is no project; or the verb's own.
+pub fn read(
+    global: &Global,
+    verb: impl FnOnce(&Path, &[&dyn Kind], &mut dyn Write) -> Result<(), Unread>,
+) -> Result<Exit> {
+    let project = project::Project::open(global)?;
+    let mut text = Vec::new();
+    let result = verb(&project.root, KINDS, &mut text);
+    if !text.is_empty() {
+        global.terminal().print(&String::from_utf8_lossy(&text));
+    }
+    result.map(|()| Exit::Done).map_err(Into::into)
+}
+
+impl Global {
+    /// Says how to write to the terminal.
+    pub fn terminal(&self) -> Terminal {
+        Terminal::detect(self.json, self.no_color)
     }
 }

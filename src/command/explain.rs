@@ -22,19 +22,16 @@ pub struct ExplainArgs {
     pub stack: String,
     /// The resource or field: `function.ingest`, `function.ingest.memory`, `stack.region`
     pub target: String,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Writes the explanation.
 ///
 /// # Errors
 /// The stack's mistakes; that there is no such resource or field; or that the result could not be written.
-pub fn run(args: &ExplainArgs, root: &Path, kinds: &[&dyn Kind], out: &mut dyn Write) -> Result<(), super::Failed> {
+pub fn run(args: &ExplainArgs, root: &Path, kinds: &[&dyn Kind], json: bool, out: &mut dyn Write) -> Result<(), crate::command::Unread> {
     let it = stack::explain(root, &args.stack, &args.target, kinds)?;
     match it.fields.as_slice() {
-        _ if args.json => writeln!(out, "{:#}", data(&it))?,
+        _ if json => writeln!(out, "{:#}", data(&it))?,
         [only] if args.target != it.subject => field(&it, only, out)?,
         fields => resource(&it, fields, out)?,
     }

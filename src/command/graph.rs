@@ -45,10 +45,10 @@ pub enum Format {
 ///
 /// # Errors
 /// The stack's mistakes; or that the result could not be written.
-pub fn run(args: &GraphArgs, root: &Path, kinds: &[&dyn Kind], out: &mut dyn Write) -> Result<(), super::Failed> {
+pub fn run(args: &GraphArgs, root: &Path, kinds: &[&dyn Kind], json: bool, out: &mut dyn Write) -> Result<(), crate::command::Unread> {
     let stack = stack::load(root, &args.stack, kinds)?;
     match args.format {
-        _ if args.json => data(&stack, out)?,
+        _ if json => data(&stack, out)?,
         Format::Mermaid => mermaid(&stack, out)?,
         Format::Dot => dot(&stack, out)?,
     }

@@ -21,16 +21,13 @@ use crate::{
 pub struct ValidateArgs {
     /// The stacks to check [default: all]
     pub stacks: Vec<String>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Checks the stacks and writes what was checked. With `--json` the mistakes are written as well, on the same stream.
 ///
 /// # Errors
 /// The mistakes of all stacks; or that the result could not be written.
-pub fn run(args: &ValidateArgs, root: &Path, kinds: &[&dyn Kind], out: &mut dyn Write) -> Result<(), super::Failed> {
+pub fn run(args: &ValidateArgs, root: &Path, kinds: &[&dyn Kind], json: bool, out: &mut dyn Write) -> Result<(), crate::command::Unread> {
     let names = if args.stacks.is_empty() { stack::names(root)? } else { args.stacks.clone() };
     let (mut sound, mut rejected) = (Vec::new(), Vec::new());
     for name in &names {
@@ -40,7 +37,7 @@ pub fn run(args: &ValidateArgs, root: &Path, kinds: &[&dyn Kind], out: &mut dyn 
         }
     }
     let rejected = Rejected::join(rejected);
-    if args.json {
+    if json {
         let result = json!({
             "stacks": sound.iter().map(counts).collect::<Vec<_>>(),
             "rejected": rejected,

@@ -1,0 +1,186 @@
+//! Consent: what destroys data is named, and asked for.
+//!
+//! On AWS: by typing the stack's name, or by `--yes` with every resource whose data dies named by `--allow-data-loss`.
+//! On the local cloud: by typing the stack's name, or by `--yes` alone.
+
+use std::collections::BTreeSet;
+
+use miette::Diagnostic;
+
+use crate::{
+    address::Address,
+    command::{Error, Exit, Result},
+    engine::Plan,
+    report::{Terminal, Tone, plan::losses},
+    stack::Target,
+};
+
+/// The flags that give consent beforehand.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Consent {
+    /// Do not ask; on AWS, data dies only where --allow-data-loss names it
+    #[arg(short, long)]
+    pub yes: bool,
+    /// The data of this resource may be lost, such as `topic.orders`; can be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    pub allow_data_loss: Vec<Address>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// What would be done.
+    pub plan: &'a Plan,
+    /// Where.
+    pub target: Target,
+    /// The command without flags, such as `ecomctl teardown local`.
+    pub command: &'a str,
+    /// Whether to ask also where no data dies.
+    pub always: bool,
+}
+
+/// Says that nobody consented. Nothing was changed.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum Refused {
+    /// Nobody is there to be asked.
+    #[error("{what} needs your consent, and nobody is there to ask; nothing was changed")]
+    #[diagnostic(code(ecomctl::consent), help("read the plan above; if that is what you want: {command}"))]
+    Unasked {
+        /// What needs it.
+        what: String,
+        /// The command that gives it.
+        command: String,
+    },
+    /// The answer was another.
+    #[error("`{answer}` is not the stack's name; nothing was changed")]
+    #[diagnostic(code(ecomctl::consent), help("run the same command again, and type `{stack}`"))]
+    Declined {
+        /// What was typed.
+        answer: String,
+        /// What should have been.
+        stack: String,
+    },
+}
+
+impl Consent {
+    /// Returns the resources whose data may be lost.
+    ///
+    /// # Errors
+    /// [`Refused`] when there is no consent.
+    pub fn settle(&self, question: Question<'_>, terminal: &Terminal) -> Result<BTreeSet<Address>> {
+        let plan = question.plan;
+        let doomed: BTreeSet<Address> = losses(plan).map(|it| it.address.clone()).collect();
+        if plan.is_empty() || (doomed.is_empty() && !question.always) {
+            return Ok(doomed);
+        }
+        let named: BTreeSet<_> = self.allow_data_loss.iter().cloned().collect();
+        if self.yes && (question.target == Target::Local || doomed.is_subset(&named)) {
+            return Ok(doomed);
+        }
+        if !question.always && !doomed.is_empty() && doomed.is_subset(&named) {
+            return Ok(doomed);
+        }
+        let sentence = question.sentence(&doomed);
+        let prompt = format!("{}\nType the name of the stack to go on:", terminal.err.paint(Tone::Bad, &sentence));
+        match terminal.ask(&prompt) {
+            Some(answer) if answer == plan.stack => Ok(doomed),
+            Some(answer) => Err(Error::new(Exit::Refused, Refused::Declined { answer, stack: plan.stack.clone() })),
+            None => {
+                let what = if doomed.is_empty() { "deleting everything".to_owned() } else { "data loss".to_owned() };
+                let command = question.command_with_consent(&doomed);
+                Err(Error::new(Exit::Refused, Refused::Unasked { what, command }))
+            }
+        }
+    }
+}
+
+impl Question<'_> {
+    fn sentence(self, doomed: &BTreeSet<Address>) -> String {
+        if doomed.is_empty() {
+            return format!("This deletes everything that belongs to `{}`.", self.plan.stack);
+        }
+        let names: Vec<_> = doomed.iter().map(ToString::to_string).collect();
+        format!("This destroys the data of {}, for good.", names.join(", "))
+    }
+
+    fn command_with_consent(self, doomed: &BTreeSet<Address>) -> String {
+        let mut words = vec![self.command.to_owned(), "--yes".to_owned()];
+        if self.target == Target::Aws {
+            words.extend(doomed.iter().map(|it| format!("--allow-data-loss {it}")));
+        }
+        words.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{
+        engine::{Action, Step},
+        report::Style,
+    };
+
+    fn plan(doomed: &[&str]) -> Plan {
+        let steps = [("role.ingest", false)].into_iter().chain(doomed.iter().map(|it| (*it, true)));
+        let steps = steps.map(|(address, loses_data)| Step {
+            address: address.parse().expect("an address"),
+            action: Action::Delete,
+            physical: String::new(),
+            id: None,
+            nonce: String::new(),
+            changes: Vec::new(),
+            desired: Value::Null,
+            unknown: [].into(),
+            after: [].into(),
+            refs: [].into(),
+            resumes: false,
+            protect: false,
+            loses_data,
+            refused: None,
+        });
+        let (stack, lineage) = ("staging".to_owned(), uuid::Uuid::nil());
+        Plan { stack, lineage, serial: 1, definition: String::new(), steps: steps.collect(), notes: Vec::new() }
+    }
+
+    fn ask(plan: &Plan, target: Target, yes: bool, allowed: &[&str]) -> Result<usize, String> {
+        let nobody = Terminal { json: false, out: Style::PLAIN, err: Style::PLAIN, live: false, interactive: false };
+        let allow_data_loss = allowed.iter().map(|it| it.parse().expect("an address")).collect();
+        let question = Question { plan, target, command: "ecomctl teardown staging", always: true };
+        let result = Consent { yes, allow_data_loss }.settle(question, &nobody);
+        result.map(|it| it.len()).map_err(|err| {
+            assert_eq!(err.exit(), Exit::Refused);
+            err.diagnostic().help().map(|it| it.to_string()).unwrap_or_default()
+        })
+    }
+
+    #[test]
+    fn on_aws_each_loss_is_named() {
+        let plan = plan(&["topic.orders", "bucket.lake"]);
+        let help = "read the plan above; if that is what you want: ecomctl teardown staging --yes \
+                    --allow-data-loss bucket.lake --allow-data-loss topic.orders";
+        assert_eq!(ask(&plan, Target::Aws, false, &[]), Err(help.to_owned()));
+        assert_eq!(ask(&plan, Target::Aws, true, &["topic.orders"]), Err(help.to_owned()));
+        assert_eq!(ask(&plan, Target::Aws, true, &["topic.orders", "bucket.lake"]), Ok(2));
+        assert_eq!(ask(&plan, Target::Aws, true, &["topic.orders", "bucket.lake", "topic.gone"]), Ok(2));
+    }
+
+    #[test]
+    fn on_this_machine_yes_is_enough() {
+        let plan = plan(&["topic.orders"]);
+        let help = "read the plan above; if that is what you want: ecomctl teardown staging --yes";
+        assert_eq!(ask(&plan, Target::Local, false, &[]), Err(help.to_owned()));
+        assert_eq!(ask(&plan, Target::Local, true, &[]), Ok(1));
+    }
+
+    #[test]
+    fn where_no_data_dies_up_does_not_ask_and_teardown_does() {
+        let plan = plan(&[]);
+        assert!(ask(&plan, Target::Aws, false, &[]).is_err());
+        assert_eq!(ask(&plan, Target::Aws, true, &[]), Ok(0));
+        let nobody = Terminal { json: false, out: Style::PLAIN, err: Style::PLAIN, live: false, interactive: false };
+        let question = Question { plan: &plan, target: Target::Aws, command: "ecomctl up staging", always: false };
+        assert!(Consent::default().settle(question, &nobody).is_ok_and(|it| it.is_empty()));
+    }
+}

@@ -1,0 +1,183 @@
+//! How a run ends that did not do everything: what is incomplete or refused, and how to continue.
+
+use miette::Diagnostic;
+
+use crate::{
+    address::Address,
+    client::Reason,
+    command::{Error, Exit, error::of_reason},
+    engine::{self, Failure},
+    report, resource,
+    state::SessionError,
+};
+
+/// Some steps were not done.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("stack `{stack}` is incomplete: {}", self.what())]
+#[diagnostic(
+    code(apply::incomplete),
+    help("run `{again}` again: it continues where this stopped, also with what is half done")
+)]
+pub struct Incomplete {
+    /// The stack.
+    pub stack: String,
+    /// The command that continues.
+    pub again: String,
+    /// How many steps were not begun.
+    pub skipped: usize,
+    /// Whether the user interrupted.
+    pub interrupted: bool,
+    /// The steps that failed.
+    #[related]
+    pub failures: Vec<Failure>,
+}
+
+impl Incomplete {
+    fn what(&self) -> String {
+        let mut parts = Vec::new();
+        parts.extend(self.interrupted.then(|| "interrupted".to_owned()));
+        let failures = self.failures.len();
+        parts.extend((failures > 0).then(|| format!("{} failed", report::human::plural(failures, "step"))));
+        parts.extend((self.skipped > 0).then(|| format!("{} not begun", report::human::plural(self.skipped, "step"))));
+        parts.join(", ")
+    }
+}
+
+/// The user interrupted twice.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("stopped at once; requests that were under way may have taken effect")]
+#[diagnostic(
+    code(apply::stopped),
+    help("run the same command again: what was begun on `{stack}` is recorded, and is finished then")
+)]
+pub struct Stopped {
+    /// The stack.
+    pub stack: String,
+}
+
+/// The plan holds steps that are not done.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("the plan for `{stack}` is refused; nothing was changed")]
+#[diagnostic(code(ecomctl::refused))]
+pub struct Refused {
+    /// The stack.
+    pub stack: String,
+    /// What is refused.
+    #[related]
+    pub reasons: Vec<Reasoned>,
+}
+
+/// Why one step is refused.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{address}: {reason}")]
+#[diagnostic(code(plan::refused))]
+pub struct Reasoned {
+    address: Address,
+    reason: String,
+    #[help]
+    help: Option<String>,
+}
+
+impl Reasoned {
+    /// Says why a step is refused.
+    pub fn new(step: &engine::Step, why: &engine::Refusal) -> Self {
+        let help = Some(why.help.clone()).filter(|it| !it.is_empty());
+        Self { address: step.address.clone(), reason: why.reason.clone(), help }
+    }
+}
+
+/// Says that the stack is not this run's, or why its state cannot be read or written.
+pub fn of_session(err: SessionError) -> Error {
+    let exit = match &err {
+        SessionError::Locked { .. } | SessionError::Lost => Exit::Locked,
+        SessionError::Store(_) => Exit::Internal,
+    };
+    Error::new(exit, err)
+}
+
+/// Says why nothing could be planned.
+pub fn of_engine(err: engine::Error) -> Error {
+    let exit = match &err {
+        engine::Error::Read { cause: resource::Error::Client(it), .. }
+        | engine::Error::Unresolved { cause: resource::Error::Client(it), .. } => match it.reason {
+            // The stack asks for something that the provider does not take.
+            Reason::Invalid => Exit::Rejected,
+            it => of_reason(it),
+        },
+        engine::Error::Unresolved { .. } => Exit::Rejected,
+        engine::Error::Read { .. } | engine::Error::UnknownKind(_) => Exit::Internal,
+    };
+    Error::new(exit, err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        client,
+        engine::{Action, Cause},
+        report::Style,
+    };
+
+    #[test]
+    fn an_incomplete_run_names_each_failure_its_request_and_the_next_command() {
+        let mut denied = client::Error::new("lambda", "CreateFunction", Reason::Denied, "AccessDenied: not allowed");
+        denied.request_id = Some("0f3a-77".to_owned());
+        let failures = vec![
+            Failure {
+                action: Action::Create,
+                address: Address::new("function", "ingest"),
+                cause: Cause::Resource(denied.into()),
+            },
+            Failure {
+                action: Action::Update,
+                address: Address::new("database", "shop"),
+                cause: Cause::ProviderFailed("storage-full".to_owned()),
+            },
+        ];
+        let (stack, again) = ("staging".to_owned(), "ecomctl up staging".to_owned());
+        let error = Incomplete { stack, again, skipped: 3, interrupted: false, failures };
+        insta::assert_snapshot!(report::error::text(&error, Style::PLAIN), @r"
+        apply::incomplete
+
+          × stack `staging` is incomplete: 2 steps failed, 3 steps not begun
+          help: run `ecomctl up staging` again: it continues where this stopped, also with what is half done
+
+        Error: apply::failed
+
+          × cannot create function.ingest
+          ╰─▶   × lambda CreateFunction: AccessDenied: not allowed (request 0f3a-77)
+
+
+        Error: apply::failed
+
+          × cannot update database.shop
+          ╰─▶   × the provider reports that it failed: storage-full
+        ");
+    }
+
+    #[test]
+    fn a_refused_plan_says_why_and_what_to_do() {
+        let reasons = vec![Reasoned {
+            address: Address::new("topic", "orders"),
+            reason: "Kafka cannot shrink a topic".to_owned(),
+            help: Some("Keep 12".to_owned()),
+        }];
+        let error = Refused { stack: "staging".to_owned(), reasons };
+        insta::assert_snapshot!(report::error::text(&error, Style { color: false, width: Some(60) }), @r"
+        ecomctl::refused
+
+          × the plan for `staging` is refused; nothing was changed
+
+        Error: plan::refused
+
+          × topic.orders: Kafka cannot shrink a topic
+          help: Keep 12
+        ");
+    }
+
+    #[test]
+    fn another_run_means_locked() {
+        assert_eq!(of_session(SessionError::Lost).exit(), Exit::Locked);
+    }
+}

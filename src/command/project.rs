@@ -1,0 +1,130 @@
+//! The project at hand: where it is, what its stacks are, where the tool keeps its own files, and how a stack's cloud is
+//! reached.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    client::{
+        self, Reason,
+        aws::{Aws, Target as Endpoint},
+    },
+    command::{Global, Result, awaited, error},
+    resource::{Cx, KINDS, Lives, Scope},
+    stack::{Stack, Target},
+    state::{FileStore, Store},
+    template::Templates,
+};
+
+pub use awaited::{root, stacks};
+
+/// The local cloud's account, which is also its access key: that is how it knows whose requests they are.
+const LOCAL_ACCOUNT: &str = "000000000000";
+/// The region of stacks that name none.
+const REGION: &str = "us-east-1";
+
+/// A project.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The directory that holds `stacks/`.
+    pub root: PathBuf,
+    /// Where everything that the tool writes lies.
+    pub home: PathBuf,
+}
+
+/// The argument that names a stack.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StackArg {
+    /// The stack: the name of a file in `stacks/`, without `.yaml`
+    #[arg(value_name = "STACK", add = clap_complete::ArgValueCompleter::new(super::completions::stacks))]
+    pub stack: String,
+}
+
+impl Project {
+    /// Finds the project around the working directory, or around the one named by `--project`.
+    ///
+    /// # Errors
+    /// Says that there is none.
+    pub fn open(global: &Global) -> Result<Self> {
+        let from = global.project.as_deref().unwrap_or(Path::new("."));
+        let from = std::path::absolute(from).map_err(error::file("find", from))?;
+        let root = root(&from)?;
+        let home = std::env::var_os("ECOMCTL_HOME").filter(|it| !it.is_empty()).map(PathBuf::from);
+        let home = home.unwrap_or_else(|| root.join(".ecomctl"));
+        Ok(Self { home: std::path::absolute(&home).map_err(error::file("find", &home))?, root })
+    }
+
+    /// Loads a stack.
+    ///
+    /// # Errors
+    /// All its mistakes.
+    pub fn load(&self, stack: &str) -> Result<Stack> {
+        Ok(crate::stack::load(&self.root, stack, KINDS)?)
+    }
+
+    /// Returns the place of a stack's state.
+    pub fn store(&self, stack: &str) -> Arc<dyn Store> {
+        Arc::new(FileStore::new(self.home.join("state").join(format!("{stack}.json"))))
+    }
+
+    /// Connects to the cloud that a stack lives in, and makes sure that it is the right account. Starts the local cloud
+    /// where `start` says so. The result holds no artifacts yet.
+    ///
+    /// # Errors
+    /// Says why it cannot be reached.
+    pub async fn connect(&self, stack: &Stack, start: bool, tell: &(dyn Fn(String) + Sync)) -> Result<Cx> {
+        let region = stack.settings.region.clone().unwrap_or_else(|| REGION.to_owned());
+        let (endpoint, keys) = match stack.settings.target {
+            Target::Aws => (None, None),
+            Target::Local => {
+                let endpoint = awaited::local(&self.root, &self.home, start, tell).await?;
+                (Some(endpoint), Some((LOCAL_ACCOUNT.to_owned(), "local".to_owned())))
+            }
+        };
+        let local = endpoint.is_some();
+        let aws = Aws::connect(&Endpoint { region: region.clone(), endpoint, keys }).await;
+        let account = if local { LOCAL_ACCOUNT.to_owned() } else { account(&aws).await? };
+        if let Some(wanted) = stack.settings.account.as_ref().filter(|it| !local && **it != account) {
+            let (stack, wanted) = (stack.name.clone(), wanted.clone());
+            return Err(error::Problem::WrongAccount { stack, wanted, found: account }.into());
+        }
+        Ok(Cx {
+            aws: Arc::new(aws),
+            scope: Scope { stack: stack.name.clone(), account, region },
+            templates: Arc::new(Templates::new(self.root.join("templates"))),
+            artifacts: Arc::new(BTreeMap::new()),
+            tags: stack.settings.tags.clone(),
+            lives: Lives::default(),
+        })
+    }
+}
+
+/// Asks whose the credentials are. Every other request would fail too where this one does.
+async fn account(aws: &Aws) -> Result<String> {
+    let failed = client::Error::aws("sts", "GetCallerIdentity");
+    let answer = aws.sts().get_caller_identity().send().await.map_err(failed)?;
+    let none = || client::Error::new("sts", "GetCallerIdentity", Reason::Other, "the answer names no account");
+    Ok(answer.account().map(str::to_owned).ok_or_else(none)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_project_is_found_from_below() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inner = folder.path().join("lambdas/ingest");
+        std::fs::create_dir_all(&inner).expect("created");
+        std::fs::create_dir(folder.path().join("stacks")).expect("created");
+        for name in ["local.yaml", "base.yaml", "notes.txt"] {
+            std::fs::write(folder.path().join("stacks").join(name), "").expect("written");
+        }
+        let project = Project::open(&Global { project: Some(inner), ..Global::default() }).expect("a project");
+        assert_eq!(project.root, folder.path());
+        assert_eq!(stacks(&project.root).expect("listed"), ["local"]);
+    }
+}

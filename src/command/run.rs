@@ -1,0 +1,296 @@
+//! What `up`, `diff`, `teardown` and `status` have in common: load, build, connect, look, plan; then apply and tell.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use jiff::Timestamp;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    address::Address,
+    artifact::{Artifacts, Build},
+    command::{
+        Error, Exit, Global, Result, awaited,
+        consent::{Consent, Question},
+        error,
+        fault::{Incomplete, Reasoned, Refused, Stopped, of_engine, of_session},
+        project::Project,
+        who,
+    },
+    engine::{Engine, Goal, Mandate, Observed, Plan, Summary},
+    report::{
+        self, Terminal, Tone,
+        plan::{Last, View},
+        progress::Progress,
+        summary::{Outcome, Outputs, Tally},
+    },
+    resource::{self, Cx, KINDS},
+    stack::Stack,
+    state::{Definition, Document, Edit, Holder, Session, SessionError},
+};
+
+/// A stack that is loaded and connected, with its artifacts built.
+pub struct Run {
+    /// How to write to the terminal.
+    pub terminal: Terminal,
+    /// The project.
+    pub project: Project,
+    /// The stack.
+    pub stack: Stack,
+    /// What kinds are handed.
+    pub cx: Cx,
+    verbose: bool,
+    started: Instant,
+}
+
+/// What a verb needs before it can look.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needs {
+    /// The local cloud, started where it is not running.
+    pub start: bool,
+    /// The artifacts, built where they are not there.
+    pub build: bool,
+}
+
+impl Run {
+    /// Loads a stack, then builds and connects at the same time.
+    ///
+    /// # Errors
+    /// All mistakes of the stack, or why it could not be built or reached. Nothing was changed at the provider.
+    pub async fn begin(stack: &str, needs: Needs, global: &Global) -> Result<Self> {
+        let (terminal, started) = (global.terminal(), Instant::now());
+        let project = Project::open(global)?;
+        let stack = project.load(stack)?;
+        let tell = |text: String| say(&terminal, &text);
+        let requests = if needs.build { builds(&stack)? } else { BTreeSet::new() };
+        let build = awaited::build(&project.root, &project.home, &requests, &tell);
+        let (artifacts, cx) = tokio::join!(build, project.connect(&stack, needs.start, &tell));
+        let (artifacts, mut cx): (Artifacts, Cx) = (artifacts?, cx?);
+        cx.artifacts = Arc::new(artifacts);
+        Ok(Self { terminal, project, stack, cx, verbose: global.verbose, started })
+    }
+
+    /// Returns the engine for this stack.
+    pub fn engine(&self) -> Engine<'_> {
+        Engine { kinds: KINDS, cx: &self.cx, stack: &self.stack }
+    }
+
+    /// Reads the state without taking the lease: another run may be at work.
+    ///
+    /// # Errors
+    /// Says why it cannot be read.
+    pub async fn document(&self) -> Result<Document> {
+        let stored = self.project.store(&self.stack.name).load().await;
+        Ok(stored.map_err(|err| Error::new(Exit::Internal, err))?.map(|it| it.0).unwrap_or_default())
+    }
+
+    /// Takes the lease.
+    ///
+    /// # Errors
+    /// Says who holds it.
+    async fn hold(&self) -> Result<(Session, Holder)> {
+        let holder = who::holder(&self.project.root);
+        let session = Session::acquire(self.project.store(&self.stack.name), holder.clone()).await;
+        Ok((session.map_err(of_session)?, holder))
+    }
+
+    /// Looks at everything that the stack defines or owns.
+    ///
+    /// # Errors
+    /// Says what could not be read.
+    pub async fn observe(&self, document: &Document) -> Result<Observed> {
+        self.engine().observe(document).await.map_err(of_engine)
+    }
+
+    /// Looks, and plans.
+    ///
+    /// # Errors
+    /// Says what could not be read, or computed.
+    pub async fn plan(&self, document: &Document, goal: Goal) -> Result<Plan> {
+        let observed = self.observe(document).await?;
+        self.engine().plan(document, &observed, goal).map_err(of_engine)
+    }
+
+    /// Puts beside a plan what a reader needs to judge it.
+    pub fn view<'a>(&self, plan: &'a Plan, document: &Document, next: Option<String>) -> View<'a> {
+        let last = document.definition.clone().map(|it| Last { at: it.at, by: it.by, commit: it.commit });
+        View { plan, last, now: Timestamp::now(), next, verbose: self.verbose }
+    }
+
+    /// Shows the plan that is about to be applied, and refuses to apply half of it.
+    ///
+    /// # Errors
+    /// Says what is refused.
+    fn announce(&self, plan: &Plan, document: &Document) -> Result<()> {
+        let view = self.view(plan, document, None);
+        if self.terminal.json {
+            let event = serde_json::json!({ "event": "plan", "plan": report::plan::json(&view) });
+            self.terminal.note(&event.to_string());
+        } else {
+            self.terminal.print(&report::plan::text(&view, self.terminal.out));
+        }
+        let reasons: Vec<_> = plan.refused().map(|(step, why)| Reasoned::new(step, why)).collect();
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(Exit::Refused, Refused { stack: self.stack.name.clone(), reasons }))
+    }
+
+    /// Takes the lease, looks, plans, asks, and applies; then gives the lease back. The first interrupt lets what is
+    /// under way come to an end; the second ends the run.
+    ///
+    /// # Errors
+    /// Says what is refused or incomplete, and how to continue.
+    pub async fn change(&self, goal: Goal, consent: &Consent) -> Result<Exit> {
+        let (session, holder) = self.hold().await?;
+        let result = self.change_within(&session, &holder, goal, consent).await;
+        if let Ok(None) = result {
+            // Requests may still be under way: the lease stays, and ends with this process.
+            return Err(Error::new(Exit::Incomplete, Stopped { stack: self.stack.name.clone() }));
+        }
+        let released = session.release().await.map_err(of_session);
+        let exit = result?.unwrap_or(Exit::Incomplete);
+        released.map(|()| exit)
+    }
+
+    /// Returns `None` when the run was interrupted twice.
+    async fn change_within(
+        &self,
+        session: &Session,
+        holder: &Holder,
+        goal: Goal,
+        consent: &Consent,
+    ) -> Result<Option<Exit>> {
+        let document = session.document();
+        let plan = self.plan(document, goal).await?;
+        self.announce(&plan, document)?;
+        let command = self.command(goal);
+        let (target, always) = (self.stack.settings.target, goal == Goal::Teardown);
+        let consent = consent.settle(Question { plan: &plan, target, command: &command, always }, &self.terminal)?;
+        let mut progress = Progress::new(self.terminal, &plan);
+        let summary = if plan.is_empty() {
+            Summary::default()
+        } else {
+            match self.drive(&plan, session, &consent, &mut progress).await? {
+                Some(it) => it,
+                None => return Ok(None),
+            }
+        };
+        let applied = plan.is_empty() || !summary.done.is_empty();
+        if goal == Goal::Up && applied && !summary.lost {
+            session.record(vec![Edit::Define(definition(&plan, holder))]).await.map_err(of_session)?;
+        }
+        self.conclude(progress.finish(), goal);
+        match summary {
+            it if it.lost => Err(of_session(SessionError::Lost)),
+            it if it.is_complete() => Ok(Some(Exit::Done)),
+            it => Err(self.incomplete(it, goal)),
+        }
+    }
+
+    async fn drive(
+        &self,
+        plan: &Plan,
+        session: &Session,
+        consent: &BTreeSet<Address>,
+        progress: &mut Progress,
+    ) -> Result<Option<Summary>> {
+        let (events, mut inbox) = mpsc::unbounded_channel();
+        let cancel = CancellationToken::new();
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(error::internal)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(error::internal)?;
+        let engine = self.engine();
+        let mandate = Mandate { session, consent, events: &events, cancel: &cancel };
+        let mut apply = std::pin::pin!(engine.apply(plan, mandate));
+        let summary = loop {
+            tokio::select! {
+                biased;
+                Some(event) = inbox.recv() => {
+                    progress.event(&event);
+                    continue;
+                }
+                _ = interrupt.recv() => (),
+                _ = terminate.recv() => (),
+                summary = &mut apply => break summary,
+            }
+            if cancel.is_cancelled() {
+                progress.clear();
+                return Ok(None);
+            }
+            cancel.cancel();
+            progress.interrupted();
+        };
+        while let Ok(event) = inbox.try_recv() {
+            progress.event(&event);
+        }
+        Ok(Some(summary))
+    }
+
+    /// Says what became of it, and what may be used now.
+    fn conclude(&self, tally: Tally, goal: Goal) {
+        let goal = if goal == Goal::Up { "is up to date" } else { "is gone" };
+        let outcome = Outcome { stack: &self.stack.name, goal, tally, elapsed: self.started.elapsed() };
+        let outputs = self.outputs();
+        if self.terminal.json {
+            self.terminal.print(&report::summary::json(&outcome, &outputs).to_string());
+            return;
+        }
+        self.terminal.print(&report::summary::text(&outcome, self.terminal.out));
+        if let Some(table) = report::summary::outputs(&outputs, self.terminal.out).filter(|_| tally.is_complete()) {
+            self.terminal.print(&format!("\n{table}"));
+        }
+    }
+
+    fn outputs(&self) -> Outputs {
+        let seen = self.stack.resources.keys().filter_map(|it| Some((it.clone(), self.cx.lives.get(it)?.outputs)));
+        seen.filter(|it| !it.1.is_empty()).collect::<BTreeMap<_, _>>()
+    }
+
+    fn command(&self, goal: Goal) -> String {
+        let verb = if goal == Goal::Up { "up" } else { "teardown" };
+        format!("ecomctl {verb} {}", self.stack.name)
+    }
+
+    fn incomplete(&self, summary: Summary, goal: Goal) -> Error {
+        let again = self.command(goal);
+        let (stack, skipped) = (self.stack.name.clone(), summary.skipped.len());
+        let interrupted = summary.interrupted;
+        Error::new(Exit::Incomplete, Incomplete { stack, again, skipped, interrupted, failures: summary.failures })
+    }
+}
+
+/// Says what is done before a plan exists, such as a build.
+fn say(terminal: &Terminal, text: &str) {
+    if terminal.json {
+        terminal.note(&serde_json::json!({ "event": "preparing", "message": text }).to_string());
+    } else {
+        terminal.note(&terminal.err.paint(Tone::Faint, text));
+    }
+}
+
+/// Collects what must be built before the stack can be planned.
+fn builds(stack: &Stack) -> Result<BTreeSet<Build>> {
+    let mut builds = BTreeSet::new();
+    for (address, definition) in &stack.resources {
+        if let Some(kind) = resource::kind(KINDS, &address.kind) {
+            builds.extend(kind.build(&definition.spec).map_err(error::internal)?);
+        }
+    }
+    Ok(builds)
+}
+
+fn definition(plan: &Plan, holder: &Holder) -> Definition {
+    Definition {
+        hash: plan.definition.clone(),
+        commit: holder.commit.clone(),
+        at: Timestamp::now(),
+        by: who::name(holder),
+    }
+}

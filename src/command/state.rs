@@ -1,0 +1,83 @@
+//! `ecomctl state`: what is recorded of a stack.
+
+use clap::Subcommand;
+
+use crate::{
+    command::{
+        Error, Exit, Global, Result, error,
+        project::{Project, StackArg},
+        who,
+    },
+    report::{self, Terminal, human},
+    state::{Document, Record, Status},
+};
+
+/// Show what is recorded of a stack
+///
+/// The state says which resources are the stack's own and what was applied last. It holds no secret, and losing it
+/// loses nothing that the tags at the provider do not tell.
+#[derive(Debug, clap::Args)]
+#[command(
+    subcommand_value_name = "VERB",
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  ecomctl state show local
+  ecomctl state show local --json    the whole document
+"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List the records of a stack
+    Show(StackArg),
+}
+
+/// Shows the state, without looking at the provider.
+///
+/// # Errors
+/// Says why it cannot be read.
+pub async fn run(args: Args, global: &Global) -> Result<Exit> {
+    let Verb::Show(StackArg { stack }) = args.verb;
+    let (terminal, project) = (global.terminal(), Project::open(global)?);
+    let stored = project.store(&stack).load().await.map_err(|err| Error::new(Exit::Internal, err))?;
+    match stored {
+        Some((document, _)) if terminal.json => {
+            terminal.print(&serde_json::to_string(&document).map_err(error::internal)?);
+        }
+        Some((document, _)) => terminal.print(&text(&stack, &document, terminal)),
+        None if terminal.json => terminal.print("null"),
+        None => terminal.print(&format!("Nothing is recorded of `{stack}`: it was never applied from here.")),
+    }
+    Ok(Exit::Done)
+}
+
+fn text(stack: &str, document: &Document, terminal: Terminal) -> String {
+    let mut lines = vec![format!("{stack} · serial {} · lineage {}", document.serial, document.lineage)];
+    if let Some(it) = &document.definition {
+        let commit = it.commit.as_ref().map(|it| format!(" ({})", it.get(..7).unwrap_or(it))).unwrap_or_default();
+        lines.push(format!("applied {} by {}{commit}", human::ago(jiff::Timestamp::now(), it.at), it.by));
+    }
+    if let Some(it) = &document.lease {
+        lines.push(format!("held by {} (process {}) until {}", who::name(&it.holder), it.holder.pid, it.expires()));
+    }
+    let rows = document.resources.iter().map(|(address, it)| row(address.to_string(), it));
+    lines.push(String::new());
+    lines.push(report::terminal::table(&["resource", "status", "name at the provider"], rows, terminal.out));
+    lines.join("\n")
+}
+
+fn row(address: String, it: &Record) -> Vec<String> {
+    let status = match it.status {
+        Status::Creating => "creating",
+        Status::Ready => "ready",
+        Status::Updating => "updating",
+        Status::Replacing => "replacing",
+        Status::Deleting => "deleting",
+    };
+    vec![address, format!("{status}{}", if it.protect { ", protected" } else { "" }), it.physical.clone()]
+}

@@ -1,0 +1,93 @@
+//! `ecomctl status`: what a running pipeline is doing.
+
+mod functions;
+mod tables;
+mod topics;
+
+use std::time::Duration;
+
+use crate::{
+    address::Address,
+    command::{
+        Exit, Global, Result,
+        project::StackArg,
+        run::{Needs, Run},
+    },
+    engine::Observed,
+    report::{
+        self,
+        status::{Known, Status},
+    },
+};
+
+/// How often `--watch` looks again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Show what a stack is doing: topics and lag, functions, tables, rejected events
+///
+/// What cannot be told from here, such as the lag where no network path leads to the brokers, is said to be unknown.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ecomctl status local
+  ecomctl status local --watch
+  ecomctl status staging --json
+")]
+pub struct Args {
+    #[command(flatten)]
+    stack: StackArg,
+    /// Look again every two seconds, until interrupted
+    #[arg(short, long)]
+    watch: bool,
+}
+
+/// Looks and shows.
+///
+/// # Errors
+/// Says what could not be read.
+pub async fn run(args: Args, global: &Global) -> Result<Exit> {
+    let run = Run::begin(&args.stack.stack, Needs::default(), global).await?;
+    let document = run.document().await?;
+    let observed = run.observe(&document).await?;
+    loop {
+        let status = look(&run, &observed).await;
+        if args.watch {
+            run.terminal.clear();
+        }
+        let json = || serde_json::to_string(&status).map_err(super::error::internal);
+        run.terminal.print(&if global.json { json()? } else { report::status::text(&status, run.terminal.out) });
+        if !args.watch {
+            return Ok(Exit::Done);
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Asks everybody at once. What fails is unknown, and no reason to show nothing.
+async fn look(run: &Run, observed: &Observed) -> Status {
+    let topics = topics::look(run, observed);
+    let functions = functions::look(run, observed);
+    let triggers = functions::triggers(run, observed);
+    let tables = tables::look(run, observed);
+    let (topics, functions, triggers, tables) = tokio::join!(topics, functions, triggers, tables);
+    Status { stack: run.stack.name.clone(), topics, functions, triggers, tables }
+}
+
+/// Lists the stack's resources of a kind, with their names at the provider where they exist.
+fn of_kind<'a>(
+    run: &'a Run,
+    observed: &'a Observed,
+    kind: &'a str,
+) -> impl Iterator<Item = (&'a Address, Known<String>)> {
+    run.stack.resources.keys().filter(move |it| it.kind == kind).map(|address| {
+        let name = observed.names.get(address).filter(|_| observed.found.contains_key(address));
+        let known = name.map(|it| Known::Known(it.physical.clone()));
+        (address, known.unwrap_or_else(|| Known::Unknown(format!("{address} does not exist"))))
+    })
+}
+
+/// Finds what a resource refers to, by kind.
+fn needed<'a>(run: &'a Run, address: &Address, kind: &'a str) -> impl Iterator<Item = &'a Address> {
+    let needs = run.stack.resources.get(address).map(|it| it.needs.as_slice()).unwrap_or_default();
+    needs.iter().map(|it| &it.to).filter(move |it| it.kind == kind)
+}

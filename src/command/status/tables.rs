@@ -1,0 +1,78 @@
+//! Tables: how many rows they hold, and which events wait or were rejected. Asked of the function that runs the
+//! migrations, which is the only one with a way to the database that every target has.
+
+use aws_sdk_lambda::primitives::Blob;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{needed, of_kind};
+use crate::{
+    address::Address,
+    client::Error,
+    command::run::Run,
+    engine::Observed,
+    report::status::{Known, Tables},
+};
+
+/// What the function answers, as far as it is shown.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    tables: std::collections::BTreeMap<String, i64>,
+    waiting: i64,
+    rejected: std::collections::BTreeMap<String, i64>,
+}
+
+pub(super) async fn look(run: &Run, observed: &Observed) -> Known<Tables> {
+    let mut all = Tables::default();
+    for (schema, exists) in of_kind(run, observed, "schema") {
+        let asked = match exists {
+            Known::Known(_) => ask(run, observed, schema).await,
+            Known::Unknown(why) => Err(why),
+        };
+        match asked {
+            Ok(it) => {
+                all.rows.extend(it.tables);
+                all.waiting += it.waiting;
+                it.rejected.into_iter().for_each(|(why, it)| *all.rejected.entry(why).or_default() += it);
+            }
+            Err(why) => return Known::Unknown(why),
+        }
+    }
+    Known::Known(all)
+}
+
+async fn ask(run: &Run, observed: &Observed, schema: &Address) -> Result<Answer, String> {
+    let function = needed(run, schema, "function").next().ok_or_else(|| format!("{schema} names no function"))?;
+    let physical = observed.names.get(function).map(|it| it.physical.clone());
+    let physical = physical.ok_or_else(|| format!("{function} does not exist"))?;
+    let payload = json!({ "action": "status", "schema": schema.name, "migrations": [] });
+    let request = run.cx.aws.lambda().invoke().function_name(physical).payload(Blob::new(payload.to_string()));
+    let answer = request.send().await.map_err(Error::aws("lambda", "Invoke")).map_err(|it| it.to_string())?;
+    let body = answer.payload().map(Blob::as_ref).unwrap_or_default();
+    read(body, answer.function_error().is_some()).map_err(|why| format!("{function} answered: {why}"))
+}
+
+/// Reads the answer. A function that failed answers with `errorMessage`, as Lambda's runtime API has it.
+fn read(body: &[u8], failed: bool) -> Result<Answer, String> {
+    if failed {
+        let error: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        return Err(error["errorMessage"].as_str().unwrap_or("an error without a message").to_owned());
+    }
+    serde_json::from_slice(body).map_err(|err| err.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_read_and_failures_told() {
+        let body = br#"{"tables":{"orders":3},"waiting":1,"rejected":{"not_json":2},"applied":[]}"#;
+        let answer = read(body, false).expect("an answer");
+        assert_eq!((answer.tables["orders"], answer.waiting, answer.rejected["not_json"]), (3, 1, 2));
+        let error = read(br#"{"errorType":"x","errorMessage":"no connection"}"#, true).expect_err("a failure");
+        assert_eq!(error, "no connection");
+        assert!(read(b"\"no\"", false).is_err());
+    }
+}

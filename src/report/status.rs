@@ -1,0 +1,262 @@
+//! What a running pipeline is doing, on one screen.
+//!
+//! What cannot be told from here is said to be unknown, with the reason; it is never left out.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::report::{Style, Tone, human, terminal::table};
+
+/// Something that can be told, or the reason why not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Known<T> {
+    /// What it is.
+    Known(T),
+    /// Why it cannot be told.
+    Unknown(String),
+}
+
+/// A stack's doings at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// The stack.
+    pub stack: String,
+    /// The topics.
+    pub topics: Vec<Topic>,
+    /// The functions.
+    pub functions: Vec<Function>,
+    /// The triggers.
+    pub triggers: Vec<Trigger>,
+    /// What the database holds.
+    pub tables: Known<Tables>,
+}
+
+/// A topic, and who reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Topic {
+    /// Its name in its cluster.
+    pub name: String,
+    /// How many partitions it has.
+    pub partitions: Known<u64>,
+    /// How many records were ever appended, all partitions together.
+    pub end: Known<i64>,
+    /// How many records each consumer group has yet to read.
+    pub lag: Known<BTreeMap<String, i64>>,
+}
+
+/// A function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Function {
+    /// Its name within the stack.
+    pub name: String,
+    /// The provider's word for its state, such as `Active`.
+    pub state: Known<String>,
+    /// The provider's word for its last update, such as `Successful`.
+    pub last_update: Option<String>,
+    /// When it was last changed, in RFC 3339.
+    pub modified: Option<String>,
+    /// The error lines of its log in the last hour, the newest last.
+    pub errors: Known<Vec<String>>,
+}
+
+/// A trigger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Trigger {
+    /// Its name within the stack.
+    pub name: String,
+    /// The provider's word for its state, such as `Enabled`.
+    pub state: Known<String>,
+    /// What came of its last batch.
+    pub last_result: Option<String>,
+}
+
+/// What the database holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tables {
+    /// Rows by table.
+    pub rows: BTreeMap<String, i64>,
+    /// Events that wait for another, such as a payment for its order.
+    pub waiting: i64,
+    /// Rejected events by reason.
+    pub rejected: BTreeMap<String, i64>,
+}
+
+impl<T> Known<T> {
+    fn show(&self, write: impl FnOnce(&T) -> String) -> String {
+        match self {
+            Self::Known(it) => write(it),
+            Self::Unknown(_) => "unknown".to_owned(),
+        }
+    }
+
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Known(_) => None,
+            Self::Unknown(it) => Some(it),
+        }
+    }
+}
+
+/// Writes a status for people.
+pub fn text(it: &Status, style: Style) -> String {
+    let mut sections = vec![style.paint(Tone::Strong, &it.stack)];
+    if !it.topics.is_empty() {
+        let rows = it.topics.iter().map(topic);
+        sections.push(table(&["topic", "partitions", "records", "lag"], rows, style));
+    }
+    if !it.functions.is_empty() {
+        let rows = it.functions.iter().map(function);
+        sections.push(table(&["function", "state", "last update", "errors (1 h)"], rows, style));
+        sections.extend(latest_errors(&it.functions, style));
+    }
+    if !it.triggers.is_empty() {
+        let rows = it
+            .triggers
+            .iter()
+            .map(|it| vec![it.name.clone(), it.state.show(Clone::clone), it.last_result.clone().unwrap_or_default()]);
+        sections.push(table(&["trigger", "state", "last batch"], rows, style));
+    }
+    if let Known::Known(tables) = &it.tables {
+        sections.push(database(tables, style));
+    }
+    let mut reasons: Vec<_> = unknowns(it).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    let reasons: Vec<_> = reasons.iter().map(|it| style.paint(Tone::Change, &format!("unknown: {it}"))).collect();
+    sections.extend((!reasons.is_empty()).then(|| reasons.join("\n")));
+    sections.join("\n\n")
+}
+
+fn topic(it: &Topic) -> Vec<String> {
+    let lag = |groups: &BTreeMap<String, i64>| match groups.len() {
+        0 => "nobody reads it".to_owned(),
+        1 => groups.values().map(|it| human::count(*it)).collect(),
+        _ => groups.iter().map(|(group, it)| format!("{} ({group})", human::count(*it))).collect::<Vec<_>>().join(", "),
+    };
+    vec![
+        it.name.clone(),
+        it.partitions.show(ToString::to_string),
+        it.end.show(|it| human::count(*it)),
+        it.lag.show(lag),
+    ]
+}
+
+fn function(it: &Function) -> Vec<String> {
+    let update = [it.last_update.as_deref(), it.modified.as_deref()];
+    vec![
+        it.name.clone(),
+        it.state.show(Clone::clone),
+        update.into_iter().flatten().collect::<Vec<_>>().join(", "),
+        it.errors.show(|it| it.len().to_string()),
+    ]
+}
+
+/// Shows the newest error of each function that had any.
+fn latest_errors(functions: &[Function], style: Style) -> Option<String> {
+    let mut lines = Vec::new();
+    for it in functions {
+        if let Known::Known(errors) = &it.errors
+            && let Some(last) = errors.last()
+        {
+            let line: String = last.trim().replace('\n', " ").chars().take(style.width.unwrap_or(200)).collect();
+            lines.push(format!("{} {line}", style.paint(Tone::Bad, &format!("{}:", it.name))));
+        }
+    }
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn database(it: &Tables, style: Style) -> String {
+    let rows = it.rows.iter().map(|(name, it)| vec![name.clone(), human::count(*it)]);
+    let rejected: i64 = it.rejected.values().sum();
+    let reasons: Vec<_> = it.rejected.iter().map(|(why, it)| format!("{} {why}", human::count(*it))).collect();
+    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    let events = [
+        vec!["waiting events".to_owned(), human::count(it.waiting)],
+        vec!["rejected events".to_owned(), format!("{}{reasons}", human::count(rejected))],
+    ];
+    table(&["table", "rows"], rows.chain(events), style)
+}
+
+fn unknowns(it: &Status) -> impl Iterator<Item = &str> {
+    let topics = it.topics.iter().flat_map(|it| [it.partitions.reason(), it.end.reason(), it.lag.reason()]);
+    let functions = it.functions.iter().flat_map(|it| [it.state.reason(), it.errors.reason()]);
+    let triggers = it.triggers.iter().map(|it| it.state.reason());
+    topics.chain(functions).chain(triggers).chain([it.tables.reason()]).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pipeline() -> Status {
+        let unreachable = || "the brokers cannot be reached from here".to_owned();
+        let topic = |name: &str, lag: Known<BTreeMap<String, i64>>| Topic {
+            name: name.to_owned(),
+            partitions: Known::Known(6),
+            end: lag.reason().map_or(Known::Known(30_000), |it| Known::Unknown(it.to_owned())),
+            lag,
+        };
+        Status {
+            stack: "local".to_owned(),
+            topics: vec![
+                topic("customers", Known::Unknown(unreachable())),
+                topic("orders", Known::Known([("local-orders".to_owned(), 1200)].into())),
+                topic("payments", Known::Known(BTreeMap::new())),
+            ],
+            functions: vec![Function {
+                name: "ingest".to_owned(),
+                state: Known::Known("Active".to_owned()),
+                last_update: Some("Successful".to_owned()),
+                modified: Some("2026-01-02T03:04:05Z".to_owned()),
+                errors: Known::Known(vec!["{\"level\":\"ERROR\",\"message\":\"connection reset\"}\n".to_owned()]),
+            }],
+            triggers: vec![Trigger {
+                name: "orders".to_owned(),
+                state: Known::Known("Enabled".to_owned()),
+                last_result: Some("OK".to_owned()),
+            }],
+            tables: Known::Known(Tables {
+                rows: [("orders".to_owned(), 10_000), ("customers".to_owned(), 812)].into(),
+                waiting: 3,
+                rejected: [("bad_amount".to_owned(), 40), ("not_json".to_owned(), 2)].into(),
+            }),
+        }
+    }
+
+    #[test]
+    fn one_screen() {
+        insta::assert_snapshot!(text(&pipeline(), Style::PLAIN), @r#"
+        local
+
+        topic      partitions  records  lag
+        customers  6           unknown  unknown
+        orders     6           30,000   1,200
+        payments   6           30,000   nobody reads it
+
+        function  state   last update                       errors (1 h)
+        ingest    Active  Successful, 2026-01-02T03:04:05Z  1
+
+        ingest: {"level":"ERROR","message":"connection reset"}
+
+        trigger  state    last batch
+        orders   Enabled  OK
+
+        table            rows
+        customers        812
+        orders           10,000
+        waiting events   3
+        rejected events  42 (40 bad_amount, 2 not_json)
+
+        unknown: the brokers cannot be reached from here
+        "#);
+    }
+
+    #[test]
+    fn what_is_unknown_says_why_in_json_too() {
+        let json = serde_json::to_value(pipeline()).expect("a status serializes");
+        assert_eq!(json["topics"][0]["lag"]["unknown"], "the brokers cannot be reached from here");
+        assert_eq!(json["topics"][1]["lag"]["known"]["local-orders"], 1200);
+    }
+}

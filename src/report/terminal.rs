@@ -1,0 +1,155 @@
+//! The terminal: what the two streams can show, and the only place that writes to them.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use console::Term;
+
+/// How a stream is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Whether colours are used.
+    pub color: bool,
+    /// The columns there are; `None` where lines are never broken, as in a file or a CI log.
+    pub width: Option<usize>,
+}
+
+/// What a piece of text means; the colour follows from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing in particular.
+    #[default]
+    Plain,
+    /// Something comes into being or went well.
+    Good,
+    /// Something changes.
+    Change,
+    /// Something is lost or went wrong.
+    Bad,
+    /// Less important than its surroundings.
+    Faint,
+    /// More important than its surroundings.
+    Strong,
+}
+
+impl Style {
+    /// Without colours, and without breaking lines.
+    pub const PLAIN: Self = Self { color: false, width: None };
+
+    /// Colours a text, where colours are used.
+    pub fn paint(self, tone: Tone, text: &str) -> String {
+        let style = console::Style::new().force_styling(self.color);
+        match tone {
+            Tone::Plain => return text.to_owned(),
+            Tone::Good => style.green(),
+            Tone::Change => style.yellow(),
+            Tone::Bad => style.red().bold(),
+            Tone::Faint => style.dim(),
+            Tone::Strong => style.bold(),
+        }
+        .apply_to(text)
+        .to_string()
+    }
+}
+
+/// The two streams of the process, and whether somebody is there to answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Terminal {
+    /// Whether results, progress and errors are written as JSON.
+    pub json: bool,
+    /// How results are written.
+    pub out: Style,
+    /// How progress and errors are written.
+    pub err: Style,
+    /// Whether progress may be drawn anew in place.
+    pub live: bool,
+    /// Whether questions can be asked.
+    pub interactive: bool,
+}
+
+impl Terminal {
+    /// Looks at the streams and the environment: colours only on a terminal, and not with `NO_COLOR`
+    /// (<https://no-color.org>) or `TERM=dumb`.
+    pub fn detect(json: bool, no_color: bool) -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|it| it == "dumb");
+        let plain = no_color || dumb || std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
+        let style = |term: &Term| Style {
+            color: term.is_term() && !plain,
+            width: if term.is_term() { term.size_checked().map(|it| usize::from(it.1).max(40)) } else { None },
+        };
+        let (out, err) = (Term::stdout(), Term::stderr());
+        Self {
+            json,
+            out: style(&out),
+            err: style(&err),
+            live: err.is_term() && !dumb && !json,
+            interactive: io::stdin().is_terminal() && err.is_term() && !json,
+        }
+    }
+
+    /// Writes a result. A reader who went away is no mistake.
+    pub fn print(&self, text: &str) {
+        line(&mut io::stdout().lock(), text);
+    }
+
+    /// Writes something that is no result: progress, a remark, an error.
+    pub fn note(&self, text: &str) {
+        line(&mut io::stderr().lock(), text);
+    }
+
+    /// Clears the screen of the result, where it is a screen.
+    pub fn clear(&self) {
+        if self.out.width.is_some() {
+            // A screen that cannot be cleared is written on below.
+            Term::stdout().clear_screen().ok();
+        }
+    }
+
+    /// Asks for a line; `None` when nobody is there, or the input ended.
+    pub fn ask(&self, question: &str) -> Option<String> {
+        if !self.interactive {
+            return None;
+        }
+        let mut err = io::stderr().lock();
+        write!(err, "{question} ").and_then(|()| err.flush()).ok()?;
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer).ok()?;
+        (read > 0).then(|| answer.trim().to_owned())
+    }
+}
+
+/// Lays out rows below their headings, without lines between them; cells are broken where the terminal is narrow.
+pub fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>, style: Style) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(headings.iter().copied()).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    if let Some(width) = style.width.and_then(|it| u16::try_from(it).ok()) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    let text = table.trim_fmt();
+    match text.split_once('\n') {
+        Some((head, rest)) => format!("{}\n{rest}", style.paint(Tone::Faint, head)),
+        None => text,
+    }
+}
+
+/// Writes a line and flushes it, so that the two streams interleave in the order of what happened. A closed pipe, as
+/// left by `ecomctl … | head`, ends the output quietly.
+fn line(stream: &mut impl io::Write, text: &str) {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let _closed = writeln!(stream, "{text}").and_then(|()| stream.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_written_only_where_it_is_wanted() {
+        assert_eq!(Style::PLAIN.paint(Tone::Bad, "lost"), "lost");
+        let coloured = Style { color: true, ..Style::PLAIN }.paint(Tone::Bad, "lost");
+        assert!(coloured.starts_with('\u{1b}') && coloured.contains("lost"), "{coloured:?}");
+    }
+}

@@ -1,0 +1,7 @@
+//! The real binary, as a user runs it: what it prints, and how it ends.
+
+#![expect(clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
+mod harness;
+mod help;
+mod usage;
