@@ -24,6 +24,8 @@ use super::{
 pub(super) struct Call<'a> {
     /// The project.
     pub(super) root: &'a Path,
+    /// Where compiled code goes; `None` for where cargo puts it.
+    pub(super) target: Option<&'a Path>,
     /// For what to compile.
     pub(super) architecture: Architecture,
     /// What to compile.
@@ -63,6 +65,7 @@ struct Target {
 /// Compiles, and returns the programs.
 pub(super) async fn build(call: &Call<'_>) -> Result<Vec<Program>, Error> {
     let total = count(call).await;
+    let mut target = call.target.map(Path::to_path_buf);
     let mut command = match call.zig {
         None => {
             let mut it = command(call.root);
@@ -72,12 +75,16 @@ pub(super) async fn build(call: &Call<'_>) -> Result<Vec<Program>, Error> {
         Some(zig) => {
             let mut it = clean(Command::new(zig.program()), call.root);
             it.args(["zigbuild", "--target", &format!("{}.{GLIBC}", call.architecture.triple())]);
-            // Apart from what the machine's own linker made: cargo would take that for up to date.
-            it.args(["--target-dir".into(), target_folder(call.root).await?.join("zig")]);
             it.envs(zig.environment());
+            // Apart from what the machine's own linker made: cargo would take that for up to date.
+            let usual = if let Some(it) = target { it } else { target_folder(call.root).await? };
+            target = Some(usual.join("zig"));
             it
         }
     };
+    if let Some(target) = target {
+        command.arg("--target-dir").arg(target);
+    }
     command.args(["--profile", PROFILE, "--message-format", "json-render-diagnostics", "--color", "never"]);
     if let Some(flags) = remap() {
         command.args(["--config", &flags]);

@@ -26,6 +26,8 @@ pub(super) struct Shop<'a> {
     pub(super) root: &'a Path,
     /// Where the tool keeps what it installs.
     pub(super) home: &'a Path,
+    /// Where compiled code goes; `None` for where cargo puts it.
+    pub(super) target: Option<&'a Path>,
     /// Where zips go.
     pub(super) folder: &'a Path,
     /// What rustc says of itself.
@@ -103,7 +105,7 @@ impl Shop<'_> {
         packages: &BTreeSet<String>,
         zig: Option<&zig::Zig>,
     ) -> Result<Vec<(String, PathBuf)>, Error> {
-        let call = Call { root: self.root, architecture, packages, zig, progress: self.progress };
+        let call = Call { root: self.root, target: self.target, architecture, packages, zig, progress: self.progress };
         let programs = cargo::build(&call).await?;
         let program = |package: &String| {
             let manifest = self.manifest(package);
