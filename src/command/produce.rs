@@ -1,0 +1,13 @@
+//! `ecomctl produce`: fills a stack's topics with the events of a made-up shop.
+
+mod catalogue;
+mod dice;
+mod generate;
+mod message;
+mod season;
+mod spoil;
+mod story;
+mod words;
+
+pub use generate::{Event, Options, Topic, generate};
+pub use spoil::{ALL as WAYS, Bad};
