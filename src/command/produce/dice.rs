@@ -12,7 +12,8 @@ pub(super) struct Dice(ChaCha8Rng);
 /// What a stream decides. What one decides does not shift another: more duplicates leave the orders as they are.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
-    Order = 1,
+    Time = 1,
+    Order,
     Customer,
     Move,
     Loyalty,

@@ -135,6 +135,8 @@ struct Stream {
     story: Story,
     /// The number of the next order.
     next: u64,
+    /// When it is made, in milliseconds since 1970.
+    next_at: i64,
     /// How many events were drawn.
     drawn: u64,
     /// Which way the next bad event goes bad.
@@ -145,8 +147,10 @@ struct Stream {
 impl Stream {
     fn new(options: Options) -> Self {
         let until = options.until.as_millisecond();
+        let season = Season::until(until);
         Self {
-            season: Season::until(until),
+            next_at: time(&season, &options, 0),
+            season,
             story: Story::new(options.seed, until),
             next: 0,
             drawn: 0,
@@ -156,22 +160,17 @@ impl Stream {
         }
     }
 
-    fn time(&self, order: u64) -> i64 {
-        let roll = Dice::new(self.options.seed, Purpose::Delivery, u64::MAX - order).below(u64::MAX);
-        self.season.time(order, self.options.orders, roll)
-    }
-
     /// Draws the events of the next order, and decides how each is sent.
     fn draw(&mut self) {
-        let (number, at) = (self.next, self.time(self.next));
+        let drafts = self.story.order(self.next, self.next_at, self.next * 100 / self.options.orders);
+        let mut dice = Dice::new(self.options.seed, Purpose::Delivery, self.next);
         self.next += 1;
-        for draft in self.story.order(number, at, number * 100 / self.options.orders) {
-            let mut dice = Dice::new(self.options.seed, Purpose::Delivery, self.drawn);
+        self.next_at = time(&self.season, &self.options, self.next);
+        for draft in drafts {
             self.drawn += 1;
-            let delay = dice.between(MINUTE, 3 * DAY);
+            let (delay, again) = (dice.between(MINUTE, 3 * DAY), dice.between(0, 2 * DAY));
             let at = if dice.chance(self.options.late) { draft.at + delay } else { draft.at };
             let event = Event { topic: draft.topic, key: draft.key, value: Some(draft.value.into()), bad: None };
-            let again = dice.between(0, 2 * DAY);
             if dice.chance(self.options.duplicates) {
                 self.send(at + again, 1, event.clone());
             }
@@ -198,13 +197,19 @@ impl Stream {
     }
 }
 
+/// When an order is made, in milliseconds since 1970.
+fn time(season: &Season, options: &Options, order: u64) -> i64 {
+    let roll = Dice::new(options.seed, Purpose::Time, order).below(u64::MAX);
+    season.time(order, options.orders, roll)
+}
+
 impl Iterator for Stream {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
         while self.next < self.options.orders {
             // Nothing that is still to be drawn is sent before this.
-            let settled = self.time(self.next) - LEAD;
+            let settled = self.next_at - LEAD;
             if self.pending.peek().is_some_and(|it| it.order.0.0 < settled) {
                 break;
             }
@@ -255,7 +260,7 @@ mod tests {
             hash.update(it.key);
             hash.update(it.value.unwrap_or_default());
         });
-        assert_eq!(hash.finalize()[..4], [0, 0, 0, 0]);
+        assert_eq!(hash.finalize()[..4], [163, 246, 53, 45]);
     }
 
     #[test]

@@ -95,6 +95,13 @@ pub const ALL: [Bad; 27] = [
     Bad::WrongVersion,
 ];
 
+impl Bad {
+    /// Its name in results, such as `not_utf8`.
+    pub fn name(self) -> String {
+        serde_json::to_value(self).ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+}
+
 /// The fields without which an event of a topic is none.
 fn required(topic: Topic) -> &'static [&'static str] {
     match topic {
