@@ -106,7 +106,8 @@ impl Kafka {
     /// Lists the brokers that are up.
     pub async fn brokers(&self) -> Result<Vec<Broker>> {
         let cluster = self.admin.describe_cluster(Default::default()).await.map_err(failed("DescribeCluster"))?;
-        let address = |it: krafka::admin::ClusterBroker| Broker { id: it.id, address: format!("{}:{}", it.host, it.port) };
+        let address =
+            |it: krafka::admin::ClusterBroker| Broker { id: it.id, address: format!("{}:{}", it.host, it.port) };
         Ok(cluster.brokers.into_iter().map(address).collect())
     }
 
@@ -146,8 +147,7 @@ impl Kafka {
         const DYNAMIC_TOPIC_CONFIG: i8 = 1;
         let fail = failed("DescribeConfigs");
         let resource = ConfigResource::topic(name);
-        let mut answers =
-            self.admin.describe_configs([resource.clone()], Default::default()).await.map_err(&fail)?;
+        let mut answers = self.admin.describe_configs([resource.clone()], Default::default()).await.map_err(&fail)?;
         let entries = answers.remove(&resource).transpose().map_err(&fail)?.unwrap_or_default();
         let own = entries.into_iter().filter(|it| it.config_source == DYNAMIC_TOPIC_CONFIG);
         Ok(own.filter_map(|it| Some((it.name, it.value?))).collect())
@@ -209,9 +209,9 @@ impl Kafka {
     /// Says how far a group is in every partition of these topics. Topics that do not exist are left out.
     pub async fn progress(&self, group: &str, topics: &[&str]) -> Result<Vec<Progress>> {
         let found = self.describe(topics).await?;
-        let all = found.iter().flat_map(|(name, topic)| {
-            topic.partitions.iter().map(|it| TopicPartition::new(name.clone(), it.number))
-        });
+        let all = found
+            .iter()
+            .flat_map(|(name, topic)| topic.partitions.iter().map(|it| TopicPartition::new(name.clone(), it.number)));
         let all: Vec<_> = all.collect();
         let committed = self.admin.list_consumer_group_offsets(group, Default::default());
         let starts = self.offsets(&all, OffsetSpec::Earliest);
