@@ -255,13 +255,21 @@ impl Kafka {
     }
 
     /// Opens a consumer of one topic, which joins its group when first polled.
+    ///
+    /// Where the group has committed nothing yet, the start is committed first: it holds from now on, whenever the
+    /// first record arrives. Partitions that are added later begin at their oldest record.
+    ///
+    /// # Errors
+    /// [`Reason::Missing`] when there is no such topic.
     pub async fn consumer(&self, wanted: &Subscription<'_>) -> Result<Consumer> {
         let fail = failed("Subscribe");
+        self.commit_start(wanted).await?;
         let epoch = Arc::new(AtomicU64::new(0));
-        let mut builder = self
+        let builder = self
             .kafka
             .consumer(wanted.group)
             .group_instance_id(wanted.member)
+            .auto_offset_reset(AutoOffsetReset::Earliest)
             .enable_auto_commit(false)
             .session_timeout(Duration::from_secs(10))
             .heartbeat_interval(Duration::from_secs(2))
@@ -275,26 +283,44 @@ impl Kafka {
             .max_buffered_records(0)
             .metrics_push(false)
             .rebalance_listener(Listener(Arc::clone(&epoch)));
-        builder = match wanted.start {
-            Start::Oldest => builder.auto_offset_reset(AutoOffsetReset::Earliest),
-            Start::Newest => builder.auto_offset_reset(AutoOffsetReset::Latest),
-            Start::At(time) => {
-                let found = self.describe(&[wanted.topic]).await?;
-                let partitions = found.values().flat_map(|it| &it.partitions);
-                let all: Vec<_> = partitions.map(|it| TopicPartition::new(wanted.topic, it.number)).collect();
-                let ends = self.offsets(&all, OffsetSpec::Latest).await?;
-                let at = self.offsets(&all, OffsetSpec::Timestamp(time)).await?;
-                // Kafka answers -1 where every record is older.
-                let at = at.into_iter().map(|(it, offset)| {
-                    let offset = if offset < 0 { ends.get(&it).copied().unwrap_or(0) } else { offset };
-                    (it, offset)
-                });
-                builder.auto_offset_reset(AutoOffsetReset::Earliest).initial_offsets(at)
-            }
-        };
         let consumer = builder.build().await.map_err(&fail)?;
         consumer.subscribe([wanted.topic]).await.map_err(&fail)?;
         Ok(Consumer { consumer, topic: wanted.topic.to_owned(), epoch })
+    }
+
+    async fn commit_start(&self, wanted: &Subscription<'_>) -> Result<()> {
+        let progress = self.progress(wanted.group, &[wanted.topic]).await?;
+        if progress.is_empty() {
+            return Err(Error::new(
+                "kafka",
+                "Subscribe",
+                Reason::Missing,
+                format!("there is no topic {}", wanted.topic),
+            ));
+        }
+        if progress.iter().any(|it| it.committed.is_some()) {
+            return Ok(());
+        }
+        let at = |it: &Progress| TopicPartition::new(wanted.topic, it.partition);
+        let timed = match wanted.start {
+            Start::At(time) => {
+                self.offsets(&progress.iter().map(at).collect::<Vec<_>>(), OffsetSpec::Timestamp(time)).await?
+            }
+            Start::Oldest | Start::Newest => HashMap::new(),
+        };
+        let start = |it: &Progress| match wanted.start {
+            Start::Oldest => it.start,
+            Start::Newest => it.end,
+            // Kafka answers -1 where every record is older.
+            Start::At(_) => timed.get(&at(it)).copied().filter(|it| *it >= 0).unwrap_or(it.end),
+        };
+        let starts: Vec<_> = progress.iter().map(|it| (at(it), start(it))).collect();
+        let committed = self.admin.alter_consumer_group_offsets(wanted.group, starts, Default::default()).await;
+        let failed = failed("OffsetCommit");
+        for it in committed.map_err(&failed)?.into_values() {
+            it.map_err(&failed)?;
+        }
+        Ok(())
     }
 }
 
@@ -348,7 +374,7 @@ impl Consumer {
     /// Waits for records, and keeps the membership alive. Loses nothing when dropped.
     pub async fn poll(&self, timeout: Duration) -> Result<Fetched> {
         let records = self.consumer.poll(timeout).await.map_err(failed("Fetch"))?;
-        Ok(Fetched { records, epoch: self.epoch.load(Ordering::Acquire) })
+        Ok(Fetched { records, epoch: self.epoch() })
     }
 
     /// Commits the next offset to read, per partition.
@@ -362,9 +388,9 @@ impl Consumer {
         self.consumer.commit_offsets(next.collect::<Vec<_>>()).await.map_err(failed("OffsetCommit"))
     }
 
-    /// Commits where reading stands now: so that a start at the newest record is kept before the first one arrives.
-    pub async fn commit_position(&self) -> Result<()> {
-        self.consumer.commit().await.map_err(failed("OffsetCommit"))
+    /// Returns what [`Fetched::epoch`] would be now.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// Lists the partitions that are its own now.

@@ -11,20 +11,27 @@ use miette::Diagnostic;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-mod broker;
+pub(crate) mod broker;
 mod call;
 mod cluster;
+mod database;
 mod record;
 mod route;
 mod topic;
-mod upstream;
+mod trigger;
+pub(crate) mod upstream;
 
 use broker::Brokers;
 use call::{Call, Fault, Reply};
 use cluster::ClusterApi;
+use database::DatabaseApi;
 use record::Records;
 use route::{Owner, Scope};
+use serde_json::json;
+use trigger::TriggerApi;
 use upstream::Upstream;
+
+use crate::local::poller::Poller;
 
 /// The largest body that is read as a whole: of calls that the gateway answers itself.
 const LARGEST_CALL: usize = 4 << 20;
@@ -107,6 +114,9 @@ pub enum Error {
 struct Gateway {
     upstream: Upstream,
     clusters: ClusterApi,
+    databases: DatabaseApi,
+    triggers: TriggerApi,
+    poller: Poller,
     region: Arc<str>,
 }
 
@@ -122,8 +132,13 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     let gateway = Gateway::open(&config)?;
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
     gateway.clusters.resume();
+    let (databases, triggers, poller) = (gateway.databases.clone(), gateway.triggers.clone(), gateway.poller.clone());
+    let resumed = tokio::spawn(async move { futures::join!(databases.resume(), triggers.resume()) });
     let app = Router::new().fallback(answer).with_state(gateway);
-    axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await.map_err(Error::Serve)
+    let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+    resumed.abort();
+    poller.pause_all().await;
+    served.map_err(Error::Serve)
 }
 
 impl Gateway {
@@ -134,7 +149,24 @@ impl Gateway {
         let brokers = Arc::new(Brokers::new(&config.kafka));
         let clusters = Records::open(config.data.join("clusters.json")).map_err(records)?;
         let clusters = ClusterApi::new(clusters, Arc::clone(&brokers), &config.account, config.pace);
-        Ok(Self { upstream, clusters, region: config.region.as_str().into() })
+        let poller = Poller::new(upstream.clone(), brokers);
+        let triggers = TriggerApi::new(
+            Records::open(config.data.join("triggers.json")).map_err(records)?,
+            Arc::clone(&clusters.records),
+            poller.clone(),
+            upstream.clone(),
+            &config.account,
+            config.pace,
+        );
+        let databases = DatabaseApi::new(
+            Records::open(config.data.join("databases.json")).map_err(records)?,
+            Arc::new(config.postgres.clone()),
+            &config.postgres,
+            upstream.clone(),
+            &config.account,
+            config.pace,
+        );
+        Ok(Self { upstream, clusters, databases, triggers, poller, region: config.region.as_str().into() })
     }
 
     async fn route(&self, request: Request<Body>) -> Result<Response<Body>, upstream::Unreachable> {
@@ -156,7 +188,10 @@ impl Gateway {
                 Ok(Reply::Pass) => self.clusters.answer(&call).await,
                 it => it,
             },
-            _ => Ok(Reply::Pass),
+            Owner::Database => Ok(self.databases.answer(&call).await),
+            Owner::Trigger => self.triggers.answer(&call).await,
+            Owner::Health => Ok(Reply::ok(self.health().await)),
+            Owner::Upstream => Ok(Reply::Pass),
         };
         note(&head.method, head.uri.path(), &answer);
         let answer = match answer {
@@ -167,6 +202,13 @@ impl Gateway {
             Some(it) => Ok(it),
             None => self.upstream.pass(Request::from_parts(head, Body::from(body))).await,
         }
+    }
+}
+
+impl Gateway {
+    /// Says whether the brokers answer, and how every mapping is doing.
+    async fn health(&self) -> serde_json::Value {
+        json!({ "kafka": self.clusters.brokers.is_up().await, "triggers": self.triggers.health() })
     }
 }
 
