@@ -15,6 +15,7 @@ use crate::{
     client, template,
 };
 
+mod policy;
 mod seam;
 
 pub use seam::*;
@@ -36,7 +37,12 @@ macro_rules! kinds {
     };
 }
 
-kinds! {}
+kinds! {
+    bucket: Bucket,
+    log_group: LogGroup,
+    role: Role,
+    secret: Secret,
+}
 
 /// A resource as a stack file describes it: the implementing type is the desired state.
 ///

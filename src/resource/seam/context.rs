@@ -37,6 +37,15 @@ impl Scope {
         format!("{}-{name}", self.stack).replace('_', "-")
     }
 
+    /// Returns the partition that the region lies in, as ARNs begin: `arn:<partition>:`.
+    pub fn partition(&self) -> &'static str {
+        match self.region.split('-').next() {
+            Some("cn") => "aws-cn",
+            _ if self.region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+
     /// Returns the usual physical name of what a reference points at.
     pub fn physical_of<K: Kinded>(&self, to: &Ref<K>) -> String {
         self.physical(&to.name)

@@ -161,6 +161,15 @@ impl Desired {
         self
     }
 
+    /// Takes away a field that others of the wanted fields express in full.
+    #[must_use]
+    pub fn without(mut self, field: &str) -> Self {
+        if let Some(map) = self.spec.as_object_mut() {
+            map.shift_remove(field);
+        }
+        self
+    }
+
     /// Adds the tags of the stack, which every taggable kind observes and compares under `tags`.
     #[must_use]
     pub fn tagged(self, cx: &Cx) -> Self {
