@@ -17,6 +17,8 @@ use crate::{
 
 mod policy;
 mod seam;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use seam::*;
 
@@ -39,9 +41,15 @@ macro_rules! kinds {
 
 kinds! {
     bucket: Bucket,
+    cluster: Cluster,
+    database: Database,
+    function: Function,
     log_group: LogGroup,
     role: Role,
+    schema: Schema,
     secret: Secret,
+    topic: Topic,
+    trigger: Trigger,
 }
 
 /// A resource as a stack file describes it: the implementing type is the desired state.

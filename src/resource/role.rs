@@ -263,3 +263,105 @@ fn tags(tags: BTreeMap<String, String>) -> Result<Vec<types::Tag>> {
     let tag = |(key, value)| types::Tag::builder().key(key).value(value).build();
     tags.into_iter().map(tag).collect::<Result<_, _>>().map_err(|err| KindError::Unusable(err.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        address::Address,
+        resource::{Identity, Observation, Ownership, testing},
+        template::Templates,
+    };
+
+    /// What IAM grants on everything only, as the service authorization reference says.
+    const WITHOUT_RESOURCE: [&str; 4] =
+        ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"];
+
+    fn role(policies: Value) -> Role {
+        serde_json::from_value(json!({ "policies": policies })).expect("a spec")
+    }
+
+    /// Returns a context with the project's own templates, in which these resources are ready.
+    fn project(ready: &[(&str, &[(&'static str, &str)])]) -> Cx {
+        let mut cx = testing::cx();
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/templates");
+        cx.templates = Arc::new(Templates::new(root));
+        for (address, outputs) in ready {
+            let address: Address = address.parse().expect("an address");
+            let observation = Observation {
+                observed: Value::Null,
+                identity: Identity { id: None, ownership: Ownership::Foreign },
+                phase: crate::resource::Phase::Ready,
+                outputs: outputs.iter().map(|(key, it)| (*key, (*it).to_owned())).collect(),
+                live: Arc::new(()),
+            };
+            cx.lives.set(&address, Some(observation));
+        }
+        cx
+    }
+
+    #[test]
+    fn the_policies_of_the_project_allow_what_they_name_and_no_more() {
+        let topics = ["topic.orders", "topic.payments"];
+        let cx = project(&[
+            ("log_group.ingest", &[("arn", "arn:logs")]),
+            ("database.shop", &[("secret_arn", "arn:secret")]),
+            ("cluster.events", &[("arn", "arn:aws:kafka:r:1:cluster/s-events/u")]),
+            (topics[0], &[("arn", "arn:topic/orders")]),
+            (topics[1], &[("arn", "arn:topic/payments")]),
+            ("bucket.rejects", &[("arn", "arn:aws:s3:::rejects")]),
+        ]);
+        let rendered = role(json!({
+            "database": { "template": "policies/database.json", "uses": ["database.shop"] },
+            "failures": { "template": "policies/failures.json", "uses": ["bucket.rejects"] },
+            "logs": { "template": "policies/logs.json", "uses": ["log_group.ingest"] },
+            "network": { "template": "policies/network.json" },
+            "stream": { "template": "policies/stream.json", "uses": ["cluster.events", topics[0], topics[1]] },
+        }));
+        let rendered = rendered.render(&cx).expect("every template renders");
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/policies")).expect("a folder");
+        assert_eq!(rendered.len(), files.count(), "every policy is looked at");
+
+        let mut seen = Vec::new();
+        for statement in rendered.values().flat_map(|it| it["Statement"].as_array().into_iter().flatten()) {
+            let texts = |key: &str| statement[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+            for action in texts("Action") {
+                assert!(!action.contains('*'), "{action}");
+                assert!(
+                    WITHOUT_RESOURCE.contains(&action) || texts("Resource").all(|it| it.starts_with("arn:")),
+                    "{action}"
+                );
+            }
+            seen.extend(texts("Resource").map(str::to_owned));
+        }
+        for arn in [
+            "arn:logs:*",
+            "arn:secret",
+            "arn:aws:kafka:r:1:group/s-events/u/s-*",
+            "arn:topic/payments",
+            "arn:aws:s3:::rejects/*",
+            "arn:aws:ec2:us-east-1:000000000000:subnet/*",
+        ] {
+            assert!(seen.iter().any(|it| it == arn), "{arn} is missing in {seen:?}");
+        }
+    }
+
+    #[test]
+    fn permissions_wait_for_what_they_name() {
+        let role = role(json!({ "logs": { "template": "policies/logs.json", "uses": ["log_group.ingest"] } }));
+        let wanted = role.desired(&project(&[])).expect("a wanted role");
+        assert_eq!(wanted.unknown.get("policies").map(ToString::to_string), Some("log_group.ingest".into()));
+        assert_eq!(wanted.spec.get("policies"), None);
+        let wanted = role.desired(&project(&[("log_group.ingest", &[("arn", "arn:logs")])])).expect("a wanted role");
+        assert_eq!(wanted.spec["policies"]["logs"]["Statement"][0]["Resource"], json!(["arn:logs:*"]));
+    }
+
+    #[test]
+    fn documents_come_percent_encoded() {
+        assert_eq!(document("%7B%22a%22%3A%20%22%2A%22%7D").expect("JSON"), json!({ "a": "*" }));
+        assert_eq!(document(r#"{"a": "b"}"#).expect("JSON"), json!({ "a": "b" }));
+        assert!(document("%7B").is_err());
+    }
+}
