@@ -28,7 +28,13 @@ pub struct ExplainArgs {
 ///
 /// # Errors
 /// The stack's mistakes; that there is no such resource or field; or that the result could not be written.
-pub fn run(args: &ExplainArgs, root: &Path, kinds: &[&dyn Kind], json: bool, out: &mut dyn Write) -> Result<(), crate::command::Unread> {
+pub fn run(
+    args: &ExplainArgs,
+    root: &Path,
+    kinds: &[&dyn Kind],
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), crate::command::Unread> {
     let it = stack::explain(root, &args.stack, &args.target, kinds)?;
     match it.fields.as_slice() {
         _ if json => writeln!(out, "{:#}", data(&it))?,

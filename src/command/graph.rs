@@ -45,7 +45,13 @@ pub enum Format {
 ///
 /// # Errors
 /// The stack's mistakes; or that the result could not be written.
-pub fn run(args: &GraphArgs, root: &Path, kinds: &[&dyn Kind], json: bool, out: &mut dyn Write) -> Result<(), crate::command::Unread> {
+pub fn run(
+    args: &GraphArgs,
+    root: &Path,
+    kinds: &[&dyn Kind],
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), crate::command::Unread> {
     let stack = stack::load(root, &args.stack, kinds)?;
     match args.format {
         _ if json => data(&stack, out)?,

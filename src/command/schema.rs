@@ -16,6 +16,12 @@ pub struct SchemaArgs {}
 ///
 /// # Errors
 /// The result could not be written.
-pub fn run(_: &SchemaArgs, _: &Path, kinds: &[&dyn Kind], _: bool, out: &mut dyn Write) -> Result<(), crate::command::Unread> {
+pub fn run(
+    _: &SchemaArgs,
+    _: &Path,
+    kinds: &[&dyn Kind],
+    _: bool,
+    out: &mut dyn Write,
+) -> Result<(), crate::command::Unread> {
     Ok(write!(out, "{}", schema::text(kinds))?)
 }

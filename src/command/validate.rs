@@ -27,7 +27,13 @@ pub struct ValidateArgs {
 ///
 /// # Errors
 /// The mistakes of all stacks; or that the result could not be written.
-pub fn run(args: &ValidateArgs, root: &Path, kinds: &[&dyn Kind], json: bool, out: &mut dyn Write) -> Result<(), crate::command::Unread> {
+pub fn run(
+    args: &ValidateArgs,
+    root: &Path,
+    kinds: &[&dyn Kind],
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), crate::command::Unread> {
     let names = if args.stacks.is_empty() { stack::names(root)? } else { args.stacks.clone() };
     let (mut sound, mut rejected) = (Vec::new(), Vec::new());
     for name in &names {
