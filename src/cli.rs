@@ -39,6 +39,10 @@ verbs! {
     State: state,
     Completions: completions;
     reading:
+    Validate: validate(ValidateArgs),
+    Explain: explain(ExplainArgs),
+    Graph: graph(GraphArgs),
+    Schema: schema(SchemaArgs),
 }
 
 const EXAMPLES: &str = "\

@@ -8,13 +8,17 @@ pub mod consent;
 pub mod diff;
 pub mod error;
 pub mod exit;
+pub mod explain;
 pub mod fault;
+pub mod graph;
 pub mod project;
 pub mod run;
+pub mod schema;
 pub mod state;
 pub mod status;
 pub mod teardown;
 pub mod up;
+pub mod validate;
 pub mod who;
 
 use std::{
@@ -24,7 +28,7 @@ use std::{
 
 use crate::resource::{KINDS, Kind};
 
-pub use error::Error;
+pub use error::{Error, Failed};
 pub use exit::Exit;
 
 pub use crate::report::Terminal;

@@ -1,13 +1,93 @@
 //! Stacks: the files that define them, merged and checked, as a graph of specs. Reads files and nothing else.
+//!
+//! A stack is loaded in four steps, each a file: `file` finds and reads the texts (`yaml`, `scalar`), `tree` lays them
+//! over each other, `check` compares each resource with its kind (`schema`, `shape`), `links` follows the references.
+//! Every value remembers its place (`source`), so that each mistake is shown where it is (`mistake`, `near`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    fmt,
+    path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
-use crate::address::{Address, Need};
+use crate::{
+    address::{Address, Need},
+    resource::Kind,
+};
+
+mod check;
+mod explain;
+mod file;
+mod links;
+mod mistake;
+mod near;
+mod scalar;
+pub mod schema;
+mod shape;
+mod source;
+mod tree;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use explain::{Explained, Explanation, Overrode, explain};
+pub use file::{names, root};
+pub use mistake::{Code, Mistake, Rejected, SHOWN};
+pub use source::{Place, Source};
+
+/// What the name of a resource looks like.
+const NAME: &str = "^[a-z][a-z0-9]*(_[a-z0-9]+)*$";
+/// How long the name of a resource may be: with the stack's, it still fits what providers allow.
+const LONGEST: usize = 40;
+
+/// Loads a stack: reads its files, merges and checks them.
+///
+/// # Errors
+/// Holds every mistake there is, not only the first.
+pub fn load(root: &Path, name: &str, kinds: &[&dyn Kind]) -> Result<Stack, Rejected> {
+    loaded(root, name, kinds).map(|it| it.stack)
+}
+
+/// A stack with the tree that it was read from.
+struct Loaded {
+    stack: Stack,
+    tree: tree::Node,
+}
+
+fn loaded(root: &Path, name: &str, kinds: &[&dyn Kind]) -> Result<Loaded, Rejected> {
+    let file::Files { tree, mut mistakes } = file::read(root, name)?;
+    let contents = check::Check::new(kinds, &mut mistakes).contents(&tree);
+    mistakes.extend(links::mistakes(&contents, kinds));
+    if !mistakes.is_empty() {
+        return Err(Rejected::new(name, mistakes));
+    }
+    let settings = contents.settings;
+    let resources: BTreeMap<Address, Definition> =
+        contents.resources.into_iter().filter_map(|(address, it)| Some((address, it.definition?))).collect();
+    let hash = hash(&settings, &resources);
+    Ok(Loaded { stack: Stack { name: name.to_owned(), settings, resources, hash }, tree })
+}
+
+/// Hashes what a stack means: neither comments, nor order, nor which file says it.
+fn hash(settings: &Settings, resources: &BTreeMap<Address, Definition>) -> String {
+    let resources: BTreeMap<String, Value> = resources
+        .iter()
+        .map(|(address, it)| {
+            let needs: BTreeSet<String> = it.needs.iter().map(|it| format!("{} {}", it.to, it.weak)).collect();
+            let value = json!({
+                "spec": it.spec, "needs": needs, "protect": it.protect, "renamed_from": it.renamed_from,
+            });
+            (address.to_string(), value)
+        })
+        .collect();
+    let mut whole = json!({ "settings": settings, "resources": resources });
+    whole.sort_all_objects();
+    Sha256::digest(whole.to_string()).iter().map(|it| format!("{it:02x}")).collect()
+}
 
 /// A stack whose every mistake is mended: references resolve, there is no cycle, values fit.
 #[derive(Clone, Debug)]
@@ -57,14 +137,26 @@ pub struct Settings {
     pub target: Target,
     /// The AWS region. Default: `us-east-1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Region>")]
     pub region: Option<String>,
     /// The only AWS account that this stack may be deployed to, 12 digits in quotes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Account>")]
     pub account: Option<String>,
     /// Tags that every resource gets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
+
+/// An AWS region such as `eu-central-1`.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Region(#[schemars(regex(pattern = "^[a-z]{2}(-[a-z]+)+-[0-9]$"))] String);
+
+/// An AWS account: 12 digits in quotes, such as `"123456789012"`.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Account(#[schemars(regex(pattern = "^[0-9]{12}$"))] String);
 
 /// Where a stack is deployed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -81,5 +173,12 @@ impl Definition {
     /// Lists the addresses it needs, each once.
     pub fn needed(&self) -> BTreeSet<Address> {
         self.needs.iter().map(|it| it.to.clone()).collect()
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.to_string_lossy().replace('\\', "/");
+        write!(f, "{file}:{}:{}", self.line, self.column)
     }
 }

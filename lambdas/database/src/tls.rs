@@ -1,0 +1,56 @@
+//! TLS to the database: rustls with ring, and the authorities that sign the server's certificate.
+
+use std::sync::Arc;
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::Error;
+
+/// A connector that accepts only certificates valid for the host and signed by `ca` (a path, or PEM text), or by the
+/// platform's authorities.
+pub(crate) fn verify_full(ca: Option<&str>) -> Result<MakeRustlsConnect, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in authorities(ca)? {
+        roots.add(certificate).map_err(|e| Error::Certificates(e.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(Error::Certificates("there are none; set DATABASE_CA to the path of a PEM file".to_owned()));
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Error::Certificates(e.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+fn authorities(ca: Option<&str>) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let Some(ca) = ca else {
+        return Ok(rustls_native_certs::load_native_certs().certs);
+    };
+    let parsed: Result<Vec<_>, _> = if ca.contains("-----BEGIN") {
+        CertificateDer::pem_slice_iter(ca.as_bytes()).collect()
+    } else {
+        CertificateDer::pem_file_iter(ca).and_then(Iterator::collect)
+    };
+    let place = if ca.contains('\n') { "the text in DATABASE_CA" } else { ca };
+    parsed.map_err(|e| Error::Certificates(format!("{place}: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_which_file_has_no_authorities() {
+        let said = verify_full(Some("/nowhere/ca.pem")).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(said.starts_with("certificate authorities for the database: /nowhere/ca.pem: "), "{said}");
+        let said = verify_full(Some("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----")).is_err();
+        assert!(said);
+    }
+}

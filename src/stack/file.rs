@@ -1,0 +1,236 @@
+//! Finds and reads stack files, and lays each over the one that it extends.
+
+use std::{
+    fs, io,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    mistake::{Code, Mistake, Rejected},
+    near::{self, quote},
+    source::{Place, Source},
+    tree::{Data, Entry, Node, merge},
+    yaml,
+};
+
+/// The directory of the project that holds the stacks.
+const DIRECTORY: &str = "stacks";
+/// How large a stack file may be, in bytes.
+const LARGEST: u64 = 1 << 20;
+/// How many files may extend each other.
+const LONGEST: usize = 16;
+
+/// The files of one stack, merged.
+pub struct Files {
+    /// The merged tree, without `extends`.
+    pub tree: Node,
+    /// The mistakes so far.
+    pub mistakes: Vec<Mistake>,
+}
+
+/// Finds the project: the nearest directory, from here upwards, that holds `stacks/`.
+///
+/// # Errors
+/// Says that there is none.
+pub fn root(from: &Path) -> Result<PathBuf, Rejected> {
+    let found = from.ancestors().find(|it| it.join(DIRECTORY).is_dir());
+    found.map(Path::to_path_buf).ok_or_else(|| {
+        let mistake = Mistake::new(Code::NotFound, "neither this directory nor one above it holds `stacks/`");
+        Rejected::new("", vec![mistake.help("go to the project, or start one: `ecomctl init`".to_owned())])
+    })
+}
+
+/// Lists the stacks of a project, in order: the files in `stacks/`, but not those that others extend and that extend
+/// none themselves.
+///
+/// # Errors
+/// Says that the directory cannot be read.
+pub fn names(root: &Path) -> Result<Vec<String>, Rejected> {
+    let all = stems(root)?;
+    let mut bases = Vec::new();
+    let mut extending = Vec::new();
+    for name in &all {
+        let path = Path::new(DIRECTORY).join(format!("{name}.yaml"));
+        let Ok(source) = open(root, &path) else { continue };
+        let Some(it) = yaml::read(&source, &mut Vec::new()) else { continue };
+        if let Some(Entry { node: Node { data: Data::Text(to), .. }, .. }) = it.entry("extends") {
+            extending.push(name.clone());
+            bases.extend(resolve(&path, to));
+        }
+    }
+    let path = |name: &String| Path::new(DIRECTORY).join(format!("{name}.yaml"));
+    Ok(all.into_iter().filter(|it| extending.contains(it) || !bases.contains(&path(it))).collect())
+}
+
+/// Reads a stack's file and what it extends.
+///
+/// # Errors
+/// Says that there is no such stack, or why one of the files cannot be read.
+pub fn read(root: &Path, name: &str) -> Result<Files, Rejected> {
+    let mut path = Path::new(DIRECTORY).join(format!("{name}.yaml"));
+    if !fits(name) || !root.join(&path).is_file() {
+        return Err(missing(root, name));
+    }
+    let mut mistakes = Vec::new();
+    let mut chain: Vec<PathBuf> = Vec::new();
+    let mut trees: Vec<Option<Node>> = Vec::new();
+    let mut from: Option<Place> = None;
+    loop {
+        let source = match open(root, &path) {
+            Ok(it) => it,
+            Err(why) => {
+                mistakes.push(unreadable(root, &path, &why, from.as_ref()));
+                break;
+            }
+        };
+        chain.push(path.clone());
+        let mut tree = yaml::read(&source, &mut mistakes);
+        let extends = tree.as_mut().and_then(|it| it.take("extends"));
+        trees.push(tree);
+        let Some(base) = extends.filter(|it| !it.node.is_null()) else {
+            return finish(name, trees, mistakes);
+        };
+        match next(&path, &base.node, &chain) {
+            Ok(Some(next)) => path = next,
+            Ok(None) => break,
+            Err(mistake) => {
+                mistakes.push(mistake);
+                break;
+            }
+        }
+        from = Some(base.node.place);
+    }
+    // What the base says is not known, so that nothing sure can be said about the rest.
+    Err(Rejected::new(name, mistakes))
+}
+
+/// Merges the files, the last first, unless one of them is no tree.
+fn finish(name: &str, trees: Vec<Option<Node>>, mistakes: Vec<Mistake>) -> Result<Files, Rejected> {
+    let whole: Option<Vec<Node>> = trees.into_iter().collect();
+    match whole.and_then(|it| it.into_iter().rev().reduce(merge)) {
+        Some(tree) => Ok(Files { tree, mistakes }),
+        None => Err(Rejected::new(name, mistakes)),
+    }
+}
+
+/// Says which file a file extends; `None` where that was complained about already.
+fn next(path: &Path, extends: &Node, chain: &[PathBuf]) -> Result<Option<PathBuf>, Mistake> {
+    let wrong = |message: String, label: &str| Err(Mistake::new(Code::Extends, message).at(&extends.place, label));
+    let text = match &extends.data {
+        Data::Text(it) => it,
+        Data::Unusable => return Ok(None),
+        _ => return wrong("`extends` must be the name of a file".into(), "expected a file such as `base.yaml`"),
+    };
+    let Some(to) = resolve(path, text) else {
+        return wrong("`extends` leads out of the project".into(), "not within the project");
+    };
+    if chain.contains(&to) {
+        let mut names: Vec<String> = chain.iter().map(|it| it.display().to_string()).collect();
+        names.push(to.display().to_string());
+        return wrong(format!("the files extend each other: {}", names.join(" → ")), "leads back");
+    }
+    if chain.len() == LONGEST {
+        return wrong(format!("more than {LONGEST} files extend each other"), "one too many");
+    }
+    Ok(Some(to))
+}
+
+/// Resolves a path from a file, without asking the disk. `None` where it leads out of the project.
+fn resolve(from: &Path, to: &str) -> Option<PathBuf> {
+    let mut path = from.parent()?.to_path_buf();
+    for it in Path::new(to).components() {
+        match it {
+            Component::Normal(it) => path.push(it),
+            Component::CurDir => (),
+            Component::ParentDir if path.pop() => (),
+            _ => return None,
+        }
+    }
+    Some(path)
+}
+
+/// Why a file cannot be used.
+enum Unreadable {
+    Io(io::Error),
+    Large,
+    NoText(usize),
+}
+
+fn open(root: &Path, path: &Path) -> Result<Arc<Source>, Unreadable> {
+    let full = root.join(path);
+    let about = fs::metadata(&full).map_err(Unreadable::Io)?;
+    if about.len() > LARGEST {
+        return Err(Unreadable::Large);
+    }
+    let bytes = fs::read(full).map_err(Unreadable::Io)?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Source::new(path.to_path_buf(), text)),
+        Err(err) => {
+            let before = &bytes[..err.valid_up_to()];
+            Err(Unreadable::NoText(before.split(|it| *it == b'\n').count()))
+        }
+    }
+}
+
+fn unreadable(root: &Path, path: &Path, why: &Unreadable, from: Option<&Place>) -> Mistake {
+    let file = path.display();
+    let at = |it: Mistake| from.map_or(it.clone(), |place| it.at(place, "named here"));
+    match why {
+        Unreadable::Io(err) if err.kind() == io::ErrorKind::NotFound => {
+            let all = stems(root).unwrap_or_default();
+            let wanted = path.file_stem().unwrap_or_default().to_string_lossy();
+            let near = near::nearest(&wanted, all.iter().map(String::as_str));
+            let help = near.map(|it| format!("did you mean `{it}.yaml`?"));
+            at(Mistake::new(Code::Extends, format!("there is no file {file}"))).help(help)
+        }
+        Unreadable::Io(err) => at(Mistake::new(Code::Unreadable, format!("{file} cannot be read: {err}"))),
+        Unreadable::Large => {
+            at(Mistake::new(Code::Unreadable, format!("{file} is larger than {} KiB", LARGEST >> 10)))
+        }
+        Unreadable::NoText(line) => {
+            let help = "save it as UTF-8".to_owned();
+            at(Mistake::new(Code::Unreadable, format!("{file}:{line} is not UTF-8 text"))).help(help)
+        }
+    }
+}
+
+fn missing(root: &Path, name: &str) -> Rejected {
+    let all = match names(root) {
+        Ok(it) => it,
+        Err(err) => return err,
+    };
+    let file = Path::new(DIRECTORY).join(format!("{name}.yaml"));
+    let message = match name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml")) {
+        Some(stem) if fits(stem) => format!("{} is a file: say the stack's name, `{stem}`", quote(name)),
+        _ if fits(name) => format!("there is no stack `{name}`: no file {}", file.display()),
+        _ => format!("{} is no name of a stack: use lower-case letters, digits and hyphens, at most 20", quote(name)),
+    };
+    let help = near::suggest(name, all.iter().map(String::as_str), "stacks");
+    Rejected::new(name, vec![Mistake::new(Code::NotFound, message).help(help)])
+}
+
+/// Says whether a name can be that of a stack: it begins the names of everything the stack owns.
+fn fits(name: &str) -> bool {
+    let part = |it: &str| !it.is_empty() && it.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit());
+    name.len() <= 20 && name.starts_with(|it: char| it.is_ascii_lowercase()) && name.split('-').all(part)
+}
+
+/// Lists the YAML files in `stacks/`, without their endings.
+fn stems(root: &Path) -> Result<Vec<String>, Rejected> {
+    let directory = root.join(DIRECTORY);
+    let failed = |err: io::Error| {
+        let message = format!("the directory {DIRECTORY}/ cannot be read: {err}");
+        Rejected::new("", vec![Mistake::new(Code::Unreadable, message)])
+    };
+    let mut stems = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let stem = path.file_stem().and_then(|it| it.to_str());
+        if let Some(stem) = stem.filter(|it| fits(it) && path.extension().is_some_and(|it| it == "yaml")) {
+            stems.push(stem.to_owned());
+        }
+    }
+    stems.sort();
+    Ok(stems)
+}
