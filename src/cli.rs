@@ -9,7 +9,7 @@ use crate::command::{self, Exit, Global, Terminal, error};
 /// Lists the verbs, in the order of the help; the doc comment of a verb's arguments is its help.
 ///
 /// A verb is a module of `command` with `Args` and `run(Args, &Global)`. A verb that only reads stack files, listed after
-/// `reading`, has `run(&Args, root, kinds, json, out)` instead, and may name its arguments otherwise.
+/// `reading`, has `run(&Args, root, kinds, out)` instead, and may name its arguments otherwise.
 macro_rules! verbs {
     ($($variant:ident: $module:ident),+; reading: $($reader:ident: $reads:ident($args:ident)),* $(,)?) => {
         #[derive(Debug, Subcommand)]
@@ -23,9 +23,7 @@ macro_rules! verbs {
                 match self {
                     $(Self::$variant(args) => command::$module::run(args, global).await,)+
                     $(Self::$reader(args) => {
-                        command::read(global, |root, kinds, out| {
-                            command::$reads::run(&args, root, kinds, global.json, out)
-                        })
+                        command::read(global, |root, kinds, out| command::$reads::run(&args, root, kinds, out))
                     })*
                 }
             }
@@ -40,8 +38,11 @@ verbs! {
     Status: status,
     State: state,
     Completions: completions;
-    reading: Validate: validate(ValidateArgs), Explain: explain(ExplainArgs), Graph: graph(GraphArgs),
-             Schema: schema(SchemaArgs),
+    reading:
+    Validate: validate(ValidateArgs),
+    Explain: explain(ExplainArgs),
+    Graph: graph(GraphArgs),
+    Schema: schema(SchemaArgs),
 }
 
 const EXAMPLES: &str = "\

@@ -27,14 +27,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use miette::Diagnostic;
+use crate::resource::{KINDS, Kind};
 
-use crate::{
-    resource::{KINDS, Kind},
-    stack::Rejected,
-};
-
-pub use error::Error;
+pub use error::{Error, Failed};
 pub use exit::Exit;
 
 pub use crate::report::Terminal;
@@ -60,41 +55,13 @@ pub struct Global {
     pub project: Option<PathBuf>,
 }
 
-/// Why a verb that only reads the project's files did not do what it was asked.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-pub enum Unread {
-    /// A stack file holds mistakes, or the command line names what is not there.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Rejected(#[from] Rejected),
-    /// The result could not be written.
-    #[error("the result could not be written")]
-    Unwritten(#[from] std::io::Error),
-}
-
-impl From<Unread> for Error {
-    fn from(it: Unread) -> Self {
-        match it {
-            Unread::Rejected(it) => it.into(),
-            Unread::Unwritten(it) => error::internal(it),
-        }
-    }
-}
-
-impl From<Rejected> for Error {
-    fn from(it: Rejected) -> Self {
-        let exit = if it.exit_code() == Exit::Usage.code() { Exit::Usage } else { Exit::Rejected };
-        Self::new(exit, it)
-    }
-}
-
 /// Runs a verb that only reads the project's files, and prints what it writes, also when it fails.
 ///
 /// # Errors
 /// Says that there is no project; or the verb's own.
-pub fn read(
+pub fn read<E: Into<Error>>(
     global: &Global,
-    verb: impl FnOnce(&Path, &[&dyn Kind], &mut dyn Write) -> Result<(), Unread>,
+    verb: impl FnOnce(&Path, &[&dyn Kind], &mut dyn Write) -> Result<(), E>,
 ) -> Result<Exit> {
     let project = project::Project::open(global)?;
     let mut text = Vec::new();

@@ -2,50 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use crate::{
     artifact::{Artifacts, Build},
     command::{Error, Result, error},
-    resource::Kind,
-    stack::Stack,
 };
 
 fn missing(what: &str) -> Error {
     error::internal(format!("this build of ecomctl cannot {what} yet"))
-}
-
-/// Finds the project: the nearest directory, from here upwards, that holds `stacks/`.
-///
-/// # Errors
-/// Says that there is none.
-pub fn root(from: &Path) -> Result<PathBuf> {
-    let found = from.ancestors().find(|it| it.join("stacks").is_dir());
-    found.map(Path::to_path_buf).ok_or_else(|| {
-        let message = "neither this directory nor one above it holds `stacks/`".to_owned();
-        error::Problem::Usage { message, help: Some("go to the project, or name it: --project <DIR>".into()) }.into()
-    })
-}
-
-/// Lists the stacks of a project.
-///
-/// # Errors
-/// Says that the directory cannot be read.
-pub fn stacks(root: &Path) -> Result<Vec<String>> {
-    let folder = root.join("stacks");
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(&folder).map_err(error::file("read", &folder))?.flatten() {
-        let path = entry.path();
-        if path.extension().is_some_and(|it| it == "yaml")
-            && let Some(stem) = path.file_stem().and_then(|it| it.to_str())
-            && stem != "base"
-        {
-            names.push(stem.to_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
 }
 
 /// Builds what is asked for: `artifact::build`, with `progress` told what cargo does.

@@ -1,13 +1,14 @@
 //! `ecomctl completions`: what a shell needs to complete verbs, options and the names of stacks.
 
-use std::path::Path;
-
 use clap_complete::{
     CompletionCandidate,
     env::{EnvCompleter, Shells},
 };
 
-use crate::command::{Exit, Global, Result, error, project};
+use crate::{
+    command::{Exit, Global, Result, error},
+    stack,
+};
 
 /// Print what a shell needs to complete verbs, options and stacks
 ///
@@ -43,6 +44,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
 /// Lists the stacks of the project around the working directory, for completion. Any trouble means none.
 pub fn stacks(current: &std::ffi::OsStr) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
-    let names = project::root(Path::new(".")).and_then(|it| project::stacks(&it)).unwrap_or_default();
+    let names =
+        std::path::absolute(".").ok().and_then(|it| stack::names(&stack::root(&it).ok()?).ok()).unwrap_or_default();
     names.into_iter().filter(|it| it.starts_with(&*current)).map(CompletionCandidate::new).collect()
 }

@@ -8,6 +8,7 @@ use crate::{
     client::{self, Reason},
     command::Exit,
     report::{self, Terminal},
+    stack::Rejected,
 };
 
 /// What went wrong, and with which code the program ends.
@@ -45,6 +46,33 @@ impl Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error").field("exit", &self.exit).field("cause", &self.cause.to_string()).finish()
+    }
+}
+
+/// Why a verb that only reads stack files did not do what it was asked.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum Failed {
+    /// A stack file holds mistakes, or the command line names what is not there.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Rejected(#[from] Rejected),
+    /// The result could not be written.
+    #[error("the result could not be written")]
+    Unwritten(#[from] std::io::Error),
+}
+
+impl From<Failed> for Error {
+    fn from(it: Failed) -> Self {
+        match it {
+            Failed::Rejected(it) => it.into(),
+            it @ Failed::Unwritten(_) => Self::new(Exit::Internal, it),
+        }
+    }
+}
+
+impl From<Rejected> for Error {
+    fn from(it: Rejected) -> Self {
+        Self::new(if it.is_usage() { Exit::Usage } else { Exit::Rejected }, it)
     }
 }
 

@@ -17,27 +17,30 @@ use crate::{
 /// Names a resource (`function.ingest`), one of its fields (`function.ingest.memory`), or the settings of the stack
 /// (`stack`, `stack.region`).
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ecomctl explain staging function.ingest
+  ecomctl explain staging function.ingest.memory    one field: where it is set, and what it overrides
+")]
 pub struct ExplainArgs {
     /// The stack to look into
+    #[arg(value_name = "STACK", add = clap_complete::ArgValueCompleter::new(super::completions::stacks))]
     pub stack: String,
     /// The resource or field: `function.ingest`, `function.ingest.memory`, `stack.region`
     pub target: String,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Writes the explanation.
 ///
 /// # Errors
 /// The stack's mistakes; that there is no such resource or field; or that the result could not be written.
-pub fn run(
-    args: &ExplainArgs,
-    root: &Path,
-    kinds: &[&dyn Kind],
-    json: bool,
-    out: &mut dyn Write,
-) -> Result<(), crate::command::Unread> {
+pub fn run(args: &ExplainArgs, root: &Path, kinds: &[&dyn Kind], out: &mut dyn Write) -> Result<(), super::Failed> {
     let it = stack::explain(root, &args.stack, &args.target, kinds)?;
     match it.fields.as_slice() {
-        _ if json => writeln!(out, "{:#}", data(&it))?,
+        _ if args.json => writeln!(out, "{:#}", data(&it))?,
         [only] if args.target != it.subject => field(&it, only, out)?,
         fields => resource(&it, fields, out)?,
     }

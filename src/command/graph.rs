@@ -20,8 +20,14 @@ use crate::{
 /// suffices, so that nothing waits. Mermaid is drawn by GitHub and GitLab as it is; for Graphviz:
 /// `ecomctl graph staging --format dot | dot -Tsvg`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ecomctl graph staging                                  Mermaid, for Markdown
+  ecomctl graph staging --format dot | dot -Tsvg         Graphviz
+")]
 pub struct GraphArgs {
     /// The stack to draw
+    #[arg(value_name = "STACK", add = clap_complete::ArgValueCompleter::new(super::completions::stacks))]
     pub stack: String,
     /// The language of the picture
     #[arg(long, value_enum, default_value_t)]
@@ -45,16 +51,10 @@ pub enum Format {
 ///
 /// # Errors
 /// The stack's mistakes; or that the result could not be written.
-pub fn run(
-    args: &GraphArgs,
-    root: &Path,
-    kinds: &[&dyn Kind],
-    json: bool,
-    out: &mut dyn Write,
-) -> Result<(), crate::command::Unread> {
+pub fn run(args: &GraphArgs, root: &Path, kinds: &[&dyn Kind], out: &mut dyn Write) -> Result<(), super::Failed> {
     let stack = stack::load(root, &args.stack, kinds)?;
     match args.format {
-        _ if json => data(&stack, out)?,
+        _ if args.json => data(&stack, out)?,
         Format::Mermaid => mermaid(&stack, out)?,
         Format::Dot => dot(&stack, out)?,
     }

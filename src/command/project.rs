@@ -14,12 +14,10 @@ use crate::{
     },
     command::{Global, Result, awaited, error},
     resource::{Cx, KINDS, Lives, Scope},
-    stack::{Stack, Target},
+    stack::{self, Stack, Target},
     state::{FileStore, Store},
     template::Templates,
 };
-
-pub use awaited::{root, stacks};
 
 /// The local cloud's account, which is also its access key: that is how it knows whose requests they are.
 const LOCAL_ACCOUNT: &str = "000000000000";
@@ -51,7 +49,7 @@ impl Project {
     pub fn open(global: &Global) -> Result<Self> {
         let from = global.project.as_deref().unwrap_or(Path::new("."));
         let from = std::path::absolute(from).map_err(error::file("find", from))?;
-        let root = root(&from)?;
+        let root = stack::root(&from)?;
         let home = std::env::var_os("ECOMCTL_HOME").filter(|it| !it.is_empty()).map(PathBuf::from);
         let home = home.unwrap_or_else(|| root.join(".ecomctl"));
         Ok(Self { home: std::path::absolute(&home).map_err(error::file("find", &home))?, root })
@@ -62,7 +60,7 @@ impl Project {
     /// # Errors
     /// All its mistakes.
     pub fn load(&self, stack: &str) -> Result<Stack> {
-        Ok(crate::stack::load(&self.root, stack, KINDS)?)
+        Ok(stack::load(&self.root, stack, KINDS)?)
     }
 
     /// Returns the place of a stack's state.
@@ -120,11 +118,7 @@ mod tests {
         let inner = folder.path().join("lambdas/ingest");
         std::fs::create_dir_all(&inner).expect("created");
         std::fs::create_dir(folder.path().join("stacks")).expect("created");
-        for name in ["local.yaml", "base.yaml", "notes.txt"] {
-            std::fs::write(folder.path().join("stacks").join(name), "").expect("written");
-        }
         let project = Project::open(&Global { project: Some(inner), ..Global::default() }).expect("a project");
         assert_eq!(project.root, folder.path());
-        assert_eq!(stacks(&project.root).expect("listed"), ["local"]);
     }
 }

@@ -31,7 +31,7 @@ use crate::{
         progress::Progress,
         summary::{Outcome, Outputs, Tally},
     },
-    resource::{self, Cx, KINDS},
+    resource::{self, Cx, KINDS, Kind},
     stack::Stack,
     state::{Definition, Document, Edit, Holder, Session, SessionError},
 };
@@ -44,6 +44,8 @@ pub struct Run {
     pub project: Project,
     /// The stack.
     pub stack: Stack,
+    /// The kinds there are.
+    pub kinds: &'static [&'static dyn Kind],
     /// What kinds are handed.
     pub cx: Cx,
     verbose: bool,
@@ -74,12 +76,12 @@ impl Run {
         let (artifacts, cx) = tokio::join!(build, project.connect(&stack, needs.start, &tell));
         let (artifacts, mut cx): (Artifacts, Cx) = (artifacts?, cx?);
         cx.artifacts = Arc::new(artifacts);
-        Ok(Self { terminal, project, stack, cx, verbose: global.verbose, started })
+        Ok(Self { terminal, project, stack, kinds: KINDS, cx, verbose: global.verbose, started })
     }
 
     /// Returns the engine for this stack.
     pub fn engine(&self) -> Engine<'_> {
-        Engine { kinds: KINDS, cx: &self.cx, stack: &self.stack }
+        Engine { kinds: self.kinds, cx: &self.cx, stack: &self.stack }
     }
 
     /// Reads the state without taking the lease: another run may be at work.
@@ -183,7 +185,8 @@ impl Run {
                 None => return Ok(None),
             }
         };
-        let applied = plan.is_empty() || !summary.done.is_empty();
+        let same = document.definition.as_ref().is_some_and(|it| it.hash == plan.definition);
+        let applied = if plan.is_empty() { !same } else { !summary.done.is_empty() };
         if goal == Goal::Up && applied && !summary.lost {
             session.record(vec![Edit::Define(definition(&plan, holder))]).await.map_err(of_session)?;
         }
@@ -294,3 +297,6 @@ fn definition(plan: &Plan, holder: &Holder) -> Definition {
         by: who::name(holder),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,18 +10,20 @@ use crate::{resource::Kind, stack::schema};
 /// `# yaml-language-server: $schema=stack.schema.json`. After a change of ecomctl, write it anew:
 /// `ecomctl schema > stacks/stack.schema.json`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct SchemaArgs {}
+#[command(after_help = "\
+Examples:
+  ecomctl schema > stacks/stack.schema.json
+")]
+pub struct SchemaArgs {
+    /// Accepted for uniformity: a schema is JSON anyway
+    #[arg(long, hide = true)]
+    pub json: bool,
+}
 
 /// Writes the schema.
 ///
 /// # Errors
 /// The result could not be written.
-pub fn run(
-    _: &SchemaArgs,
-    _: &Path,
-    kinds: &[&dyn Kind],
-    _: bool,
-    out: &mut dyn Write,
-) -> Result<(), crate::command::Unread> {
+pub fn run(_: &SchemaArgs, _: &Path, kinds: &[&dyn Kind], out: &mut dyn Write) -> Result<(), super::Failed> {
     Ok(write!(out, "{}", schema::text(kinds))?)
 }

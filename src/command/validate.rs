@@ -18,22 +18,25 @@ use crate::{
 /// Reads the files alone: it needs no credentials, and asks nobody. Checks every stack of the project unless some are
 /// named. Exits with 4 when there is a mistake.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ecomctl validate                    every stack of the project
+  ecomctl validate staging --json
+")]
 pub struct ValidateArgs {
     /// The stacks to check [default: all]
+    #[arg(value_name = "STACK", add = clap_complete::ArgValueCompleter::new(super::completions::stacks))]
     pub stacks: Vec<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Checks the stacks and writes what was checked. With `--json` the mistakes are written as well, on the same stream.
 ///
 /// # Errors
 /// The mistakes of all stacks; or that the result could not be written.
-pub fn run(
-    args: &ValidateArgs,
-    root: &Path,
-    kinds: &[&dyn Kind],
-    json: bool,
-    out: &mut dyn Write,
-) -> Result<(), crate::command::Unread> {
+pub fn run(args: &ValidateArgs, root: &Path, kinds: &[&dyn Kind], out: &mut dyn Write) -> Result<(), super::Failed> {
     let names = if args.stacks.is_empty() { stack::names(root)? } else { args.stacks.clone() };
     let (mut sound, mut rejected) = (Vec::new(), Vec::new());
     for name in &names {
@@ -43,7 +46,7 @@ pub fn run(
         }
     }
     let rejected = Rejected::join(rejected);
-    if json {
+    if args.json {
         let result = json!({
             "stacks": sound.iter().map(counts).collect::<Vec<_>>(),
             "rejected": rejected,

@@ -9,7 +9,7 @@ use crate::state::Holder;
 /// Describes this run.
 pub fn holder(root: &Path) -> Holder {
     Holder {
-        user: first(&["USER", "LOGNAME"]).unwrap_or_else(|| nix::unistd::getuid().to_string()),
+        user: first(&["USER", "LOGNAME"]).unwrap_or_else(account),
         host: nix::unistd::gethostname().map_or_else(|_| "unknown".to_owned(), |it| it.to_string_lossy().into_owned()),
         pid: std::process::id(),
         run: Uuid::new_v4(),
@@ -21,6 +21,13 @@ pub fn holder(root: &Path) -> Holder {
 /// Names the holder for people.
 pub fn name(it: &Holder) -> String {
     if it.ci.is_some() { "ci".to_owned() } else { format!("{}@{}", it.user, it.host) }
+}
+
+/// Returns the name of the account that runs this process, or its number where it has no name.
+fn account() -> String {
+    let id = nix::unistd::getuid();
+    let user = nix::unistd::User::from_uid(id).ok().flatten();
+    user.map_or_else(|| id.to_string(), |it| it.name)
 }
 
 /// Returns the page of the CI run, on GitHub, GitLab and Jenkins.
