@@ -37,6 +37,8 @@ verbs! {
     Teardown: teardown,
     Status: status,
     State: state,
+    Local: local,
+    Doctor: doctor,
     Completions: completions;
     reading:
     Validate: validate(ValidateArgs),
@@ -93,6 +95,11 @@ pub fn main(args: &[OsString]) -> ExitCode {
         Err(err) => return misused(&err, args),
     };
     let terminal = cli.global.terminal();
+    if let Verb::Local(args) = &cli.verb
+        && let Some(code) = args.exec(&terminal)
+    {
+        return code;
+    }
     let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(error::internal);
     let result = result.and_then(|it| it.block_on(cli.verb.run(&cli.global)));
     match result {

@@ -2,15 +2,17 @@
 //!
 //! A verb loads, connects, asks, reports; what is done, and in which order, is the engine's to decide.
 
-pub mod awaited;
 pub mod completions;
 pub mod consent;
 pub mod diff;
+pub mod doctor;
 pub mod error;
 pub mod exit;
 pub mod explain;
 pub mod fault;
 pub mod graph;
+pub mod local;
+pub mod prepare;
 pub mod produce;
 pub mod project;
 pub mod run;

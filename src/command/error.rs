@@ -131,6 +131,10 @@ pub enum Problem {
         #[help]
         help: Option<String>,
     },
+    /// The local cloud does not run, and this verb does not start it.
+    #[error("the local cloud does not run")]
+    #[diagnostic(code(ecomctl::asleep), help("start it: ecomctl local start"))]
+    Asleep,
     /// The credentials belong to another account than the stack.
     #[error("the credentials belong to account {found}, but stack `{stack}` belongs to {wanted}; nothing was changed")]
     #[diagnostic(
@@ -153,6 +157,7 @@ impl Problem {
             Self::Internal { .. } | Self::File { .. } => Exit::Internal,
             Self::Usage { .. } => Exit::Usage,
             Self::Request { cause, .. } => of_reason(cause.reason),
+            Self::Asleep => Exit::Unreachable,
             Self::WrongAccount { .. } => Exit::Refused,
         }
     }

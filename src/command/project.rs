@@ -12,7 +12,7 @@ use crate::{
         self, Reason,
         aws::{Aws, Target as Endpoint},
     },
-    command::{Global, Result, awaited, error},
+    command::{Global, Result, error, prepare},
     resource::{Cx, KINDS, Lives, Scope},
     stack::{self, Stack, Target},
     state::{FileStore, Store},
@@ -78,7 +78,7 @@ impl Project {
         let (endpoint, keys) = match stack.settings.target {
             Target::Aws => (None, None),
             Target::Local => {
-                let endpoint = awaited::local(&self.root, &self.home, start, tell).await?;
+                let endpoint = prepare::local(&self.home, start, tell).await?;
                 (Some(endpoint), Some((LOCAL_ACCOUNT.to_owned(), "local".to_owned())))
             }
         };

@@ -17,10 +17,11 @@ use crate::{
     address::Address,
     artifact::{Artifacts, Build},
     command::{
-        Error, Exit, Global, Result, awaited,
+        Error, Exit, Global, Result,
         consent::{Consent, Question},
         error,
         fault::{Incomplete, Reasoned, Refused, Stopped, of_engine, of_session},
+        prepare,
         project::Project,
         who,
     },
@@ -72,7 +73,7 @@ impl Run {
         let stack = project.load(stack)?;
         let tell = |text: String| say(&terminal, &text);
         let requests = if needs.build { builds(&stack)? } else { BTreeSet::new() };
-        let build = awaited::build(&project.root, &project.home, &requests, &tell);
+        let build = prepare::build(&project.root, &project.home, &requests, &tell);
         let (artifacts, cx) = tokio::join!(build, project.connect(&stack, needs.start, &tell));
         let (artifacts, mut cx): (Artifacts, Cx) = (artifacts?, cx?);
         cx.artifacts = Arc::new(artifacts);

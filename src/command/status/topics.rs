@@ -7,7 +7,8 @@ use futures::future::join_all;
 use super::{needed, of_kind};
 use crate::{
     address::Address,
-    command::{awaited, run::Run},
+    client::kafka::Kafka,
+    command::run::Run,
     engine::Observed,
     report::status::{Known, Topic},
 };
@@ -37,7 +38,7 @@ pub(super) async fn look(run: &Run, observed: &Observed) -> Vec<Topic> {
 struct Reader {
     topic: Address,
     group: String,
-    found: Result<awaited::Lag, String>,
+    found: Result<Lag, String>,
 }
 
 /// Asks for every trigger how far its consumer group is.
@@ -49,7 +50,7 @@ async fn lags(run: &Run, observed: &Observed) -> Vec<Reader> {
     });
     let asked = triggers.map(|(topic, group)| async move {
         let found = match brokers(run, &topic) {
-            Some(brokers) => awaited::lag(&brokers, &group, &[&self::topic(observed, &topic)]).await,
+            Some(brokers) => lag(&brokers, &group, &[&self::topic(observed, &topic)]).await,
             None => Err(format!("the brokers of {topic} are not known")),
         };
         Reader { topic, group, found }
@@ -68,4 +69,25 @@ fn brokers(run: &Run, topic: &Address) -> Option<String> {
     let cluster = needed(run, topic, "cluster").next()?;
     let outputs: BTreeMap<_, _> = run.cx.lives.get(cluster)?.outputs;
     outputs.into_iter().find(|(name, _)| name.contains("brokers")).map(|it| it.1)
+}
+
+/// How far a consumer group is.
+#[derive(Clone, Debug, Default)]
+struct Lag {
+    /// Records appended, by topic.
+    end: BTreeMap<String, i64>,
+    /// Records not read yet, by topic.
+    lag: BTreeMap<String, i64>,
+}
+
+/// Asks the brokers.
+async fn lag(brokers: &str, group: &str, topics: &[&str]) -> Result<Lag, String> {
+    let unreachable = |_| "the brokers cannot be reached from here".to_owned();
+    let kafka = Kafka::connect(brokers).await.map_err(unreachable)?;
+    let mut found = Lag::default();
+    for it in kafka.progress(group, topics).await.map_err(unreachable)? {
+        *found.end.entry(it.topic.clone()).or_default() += it.end;
+        *found.lag.entry(it.topic.clone()).or_default() += i64::try_from(it.lag()).unwrap_or(i64::MAX);
+    }
+    Ok(found)
 }

@@ -1,0 +1,163 @@
+//! Getting the software of the local cloud through its ordinary clients: pip and Maven.
+//!
+//! Each piece is made under another name and renamed when it is complete, so a set-up may be killed at any instant and
+//! run again. Never touches data.
+
+pub(crate) mod kafka;
+pub(crate) mod postgres;
+pub(crate) mod python;
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sha2::{Digest, Sha256};
+use tokio::{
+    join,
+    time::{Instant, sleep},
+    try_join,
+};
+
+use super::{
+    Progress,
+    doctor::{self, Tools},
+    error::{Error, Result},
+    files,
+    home::Home,
+};
+
+/// The longest that one piece may take to download.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
+
+/// The name of the file that says what a complete piece was made from.
+const MARKER: &str = ".ecomctl-complete";
+
+/// Gets what is missing, all at once; does nothing when all is there. Several processes may do this at a time.
+pub(crate) async fn setup(home: &Home, progress: &(dyn Fn(Progress) + Sync)) -> Result<Tools> {
+    let tools = doctor::tools(home).await.map_err(Error::Prerequisites)?;
+    if is_complete(home).await {
+        return Ok(tools);
+    }
+    files::create_dir(home.local())?;
+    let _held = lock(&home.setup_lock(), progress).await?;
+    // Another process may have got them meanwhile.
+    let (has_python, has_postgres) = join!(python::is_complete(home), postgres::is_complete(home));
+    let python = piece(has_python, "ministack", "installing with pip", progress, python::make(home, &tools));
+    let kafka = piece(kafka::is_complete(home), "kafka", "downloading with Maven", progress, kafka::make(home, &tools));
+    let postgres = piece(has_postgres, "postgres", "downloading with Maven", progress, postgres::make(home, &tools));
+    try_join!(python, kafka, postgres)?;
+    Ok(tools)
+}
+
+/// Says whether all software is there.
+async fn is_complete(home: &Home) -> bool {
+    let (python, postgres) = join!(python::is_complete(home), postgres::is_complete(home));
+    python && postgres && kafka::is_complete(home)
+}
+
+async fn piece(
+    complete: bool,
+    part: &'static str,
+    message: &str,
+    progress: &(dyn Fn(Progress) + Sync),
+    work: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    if complete {
+        return Ok(());
+    }
+    let began = Instant::now();
+    progress(Progress { part, message: message.to_owned(), done: None });
+    work.await?;
+    progress(Progress { part, message: "installed".to_owned(), done: Some(began.elapsed()) });
+    Ok(())
+}
+
+/// Waits until no other process holds a lock. The lock ends with the file, or with the process.
+async fn lock(path: &Path, progress: &(dyn Fn(Progress) + Sync)) -> Result<File> {
+    let file = open_lock(path)?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(err)) => return Err(Error::io("lock", path.display(), err)),
+            Err(TryLockError::WouldBlock) if !told => {
+                told = true;
+                progress(Progress {
+                    part: "setup",
+                    message: "waiting for another ecomctl that sets up".to_owned(),
+                    done: None,
+                });
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Opens a file to lock it.
+pub(crate) fn open_lock(path: &Path) -> Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(|err| Error::io("open", path.display(), err))
+}
+
+/// A directory that is being made; it gets its name when it is complete.
+pub(crate) struct Draft {
+    name: PathBuf,
+    /// Where to make it.
+    pub(crate) path: PathBuf,
+}
+
+impl Draft {
+    /// Begins anew, without what an interrupted attempt left.
+    pub(crate) fn begin(name: PathBuf) -> Result<Self> {
+        let path = name.with_extension("new");
+        files::remove(&path)?;
+        files::create_dir(&path)?;
+        Ok(Self { name, path })
+    }
+
+    /// Gives it its name, in place of what had it before.
+    pub(crate) fn complete(self, inputs: &str) -> Result<()> {
+        files::write(&self.path.join(MARKER), hash(inputs).as_bytes())?;
+        files::remove(&self.name)?;
+        files::rename(&self.path, &self.name)
+    }
+}
+
+/// Says whether a directory was made from these inputs, to its end.
+pub(crate) fn is_made_from(path: &Path, inputs: &str) -> bool {
+    std::fs::read(path.join(MARKER)).is_ok_and(|it| it == hash(inputs).as_bytes())
+}
+
+fn hash(inputs: &str) -> String {
+    Sha256::digest(inputs).iter().map(|it| format!("{it:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_completed_from_the_same_inputs_counts() {
+        let dir = tempfile::tempdir().expect("directory");
+        let name = dir.path().join("piece");
+        let interrupted = Draft::begin(name.clone()).expect("begin");
+        std::fs::write(interrupted.path.join("half"), "").expect("write");
+        assert!(!is_made_from(&name, "a"));
+
+        let again = Draft::begin(name.clone()).expect("begin again");
+        assert!(!again.path.join("half").exists());
+        again.complete("a").expect("complete");
+        assert!(is_made_from(&name, "a"));
+        assert!(!is_made_from(&name, "b"));
+
+        Draft::begin(name.clone()).expect("begin").complete("b").expect("replace");
+        assert!(is_made_from(&name, "b"));
+    }
+}
