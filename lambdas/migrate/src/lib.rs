@@ -10,7 +10,7 @@ mod migration;
 mod status;
 mod structure;
 
-use database::Database;
+use database::{Database, postgres::Client};
 use serde::{Deserialize, Serialize};
 
 pub use error::Error;
@@ -60,13 +60,19 @@ pub struct Answer {
 
 /// Does what the request asks for, over a connection of its own.
 pub async fn handle(database: &mut Database, request: &Request) -> Result<Answer, Error> {
-    let mut client = database.connect().await?;
+    let mut connection = database.connect().await?;
+    let result = act(connection.client_mut(), request).await;
+    connection.close().await;
+    result
+}
+
+async fn act(client: &mut Client, request: &Request) -> Result<Answer, Error> {
     let schema = request.schema.as_str();
     let (mut ran, mut dropped) = (Vec::new(), Vec::new());
     match request.action {
         Action::Status => {}
-        Action::Apply => ran = apply::apply(&mut client, schema, &request.migrations).await?,
-        Action::Drop => dropped = apply::drop(&mut client, schema).await?,
+        Action::Apply => ran = apply::apply(client, schema, &request.migrations).await?,
+        Action::Drop => dropped = apply::drop(client, schema).await?,
     }
-    Ok(Answer { ran, dropped, status: status::status(&mut client, schema).await? })
+    Ok(Answer { ran, dropped, status: status::status(client, schema).await? })
 }

@@ -89,5 +89,6 @@ async fn counts(client: &mut Client) -> Result<BTreeMap<String, Option<i64>>, Po
         }
         Err(error) => return Err(error),
     }
+    transaction.rollback().await?;
     Ok(counts)
 }
