@@ -216,4 +216,34 @@ mod tests {
         let said = format!("{error} {error:?}");
         assert!(said.contains("`username` and `password`") && !said.contains("hush"), "{said}");
     }
+
+    #[tokio::test]
+    async fn verify_full_takes_only_the_right_server() {
+        let server = Server::start_tls().unwrap();
+        let authority = server.authority().to_str().unwrap().to_owned();
+        let connect = async |host: &str, tls: Tls| {
+            let settings = Settings {
+                host: host.to_owned(),
+                port: server.port(),
+                name: "postgres".to_owned(),
+                secret: "arn:none".to_owned(),
+                tls,
+            };
+            Database::new(settings, "test", &[]).with_credentials("postgres", "").connect().await
+        };
+        let trusting = || Tls::VerifyFull { ca: Some(authority.clone()) };
+        let connection = connect("localhost", trusting()).await.unwrap();
+        let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+        assert!(connection.client().query_one(sql, &[]).await.unwrap().get::<_, bool>(0));
+
+        let pem = Tls::VerifyFull { ca: Some(std::fs::read_to_string(&authority).unwrap()) };
+        connect("localhost", pem).await.unwrap();
+        for (host, tls, problem) in [
+            ("127.0.0.1", trusting(), "certificate not valid for name \"127.0.0.1\""),
+            ("localhost", Tls::VerifyFull { ca: None }, "UnknownIssuer"),
+        ] {
+            let said = connect(host, tls).await.unwrap_err().to_string();
+            assert!(said.contains(problem), "{said}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use lambda_runtime::Diagnostic;
 /// A refusal or a failure. Whatever it is, no migration is half applied.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The list of migrations makes no sense by itself.
+    /// The request or its list of migrations makes no sense by itself.
     #[error("{0}")]
     Malformed(String),
     /// A migration was changed after it had been applied.
