@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::{task::JoinHandle, time::timeout};
+
 use aws_sdk_secretsmanager::Client as Secrets;
 use tokio_postgres::{
     Client, Config, NoTls,
@@ -24,6 +26,38 @@ pub struct Database {
     endpoint: Option<String>,
     secrets: Option<Secrets>,
     credentials: Option<Login>,
+}
+
+/// A connection, and the task that carries its traffic.
+#[derive(Debug)]
+pub struct Connection {
+    client: Client,
+    traffic: JoinHandle<()>,
+}
+
+impl Connection {
+    /// Longest wait for the server to have heard that it is over.
+    const GOODBYE: Duration = Duration::from_secs(2);
+
+    /// Speaks to the database.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Speaks to the database, in transactions too.
+    pub fn client_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
+    /// Ends the session, and with it its transaction and its locks. Merely dropped, it would keep them while Lambda has
+    /// the process frozen after an invocation.
+    pub async fn close(self) {
+        drop(self.client);
+        let abort = self.traffic.abort_handle();
+        if timeout(Self::GOODBYE, self.traffic).await.is_err() {
+            abort.abort();
+        }
+    }
 }
 
 impl Database {
@@ -50,7 +84,7 @@ impl Database {
 
     /// Opens a connection. When the remembered credentials are refused, the secret is read again, once: it may have
     /// been rotated.
-    pub async fn connect(&mut self) -> Result<Client, Error> {
+    pub async fn connect(&mut self) -> Result<Connection, Error> {
         if let Some(known) = self.credentials.clone() {
             match self.open(&known).await {
                 Err(Error::Connect { source, .. }) if is_refusal(&source) => {
@@ -74,7 +108,7 @@ impl Database {
         Ok(self.credentials.insert(fresh).clone())
     }
 
-    async fn open(&self, credentials: &Login) -> Result<Client, Error> {
+    async fn open(&self, credentials: &Login) -> Result<Connection, Error> {
         let Settings { host, port, name, tls, .. } = &self.settings;
         let mut config = Config::new();
         config
@@ -100,8 +134,8 @@ impl Database {
     }
 }
 
-/// Connects, and leaves the connection's traffic to a task that ends with the client.
-async fn drive<T>(config: &Config, tls: T) -> Result<Client, tokio_postgres::Error>
+/// Connects, and leaves the traffic to a task that ends with the client.
+async fn drive<T>(config: &Config, tls: T) -> Result<Connection, tokio_postgres::Error>
 where
     T: MakeTlsConnect<tokio_postgres::Socket>,
     T::TlsConnect: Send,
@@ -109,12 +143,12 @@ where
     <T::TlsConnect as TlsConnect<tokio_postgres::Socket>>::Future: Send,
 {
     let (client, connection) = config.connect(tls).await?;
-    tokio::spawn(async move {
+    let traffic = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::warn!("the database connection ended: {}", crate::reason(&error));
         }
     });
-    Ok(client)
+    Ok(Connection { client, traffic })
 }
 
 fn is_refusal(error: &tokio_postgres::Error) -> bool {
@@ -149,9 +183,16 @@ mod tests {
         let api = SecretsApi::serve(&secrets).unwrap();
         let mut database = database(server, &api);
 
-        let client = database.connect().await.unwrap();
-        let row = client.query_one("SELECT current_user::text, current_setting('lock_timeout')", &[]).await.unwrap();
+        let connection = database.connect().await.unwrap();
+        let row = connection
+            .client()
+            .query_one("SELECT current_user::text, current_setting('lock_timeout')", &[])
+            .await
+            .unwrap();
         assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), (PASSWORD_ROLE, "7s"));
+        connection.close().await;
+        let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = '{PASSWORD_ROLE}'");
+        assert_eq!(server.sql("postgres", &sessions).unwrap(), "0\n", "closed, and the session is there");
         database.connect().await.unwrap();
         assert_eq!(api.asked(), [r#"{"SecretId":"arn:shop"}"#]);
 
@@ -174,5 +215,35 @@ mod tests {
         let error = database(Server::shared().unwrap(), &api).connect().await.unwrap_err();
         let said = format!("{error} {error:?}");
         assert!(said.contains("`username` and `password`") && !said.contains("hush"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn verify_full_takes_only_the_right_server() {
+        let server = Server::start_tls().unwrap();
+        let authority = server.authority().to_str().unwrap().to_owned();
+        let connect = async |host: &str, tls: Tls| {
+            let settings = Settings {
+                host: host.to_owned(),
+                port: server.port(),
+                name: "postgres".to_owned(),
+                secret: "arn:none".to_owned(),
+                tls,
+            };
+            Database::new(settings, "test", &[]).with_credentials("postgres", "").connect().await
+        };
+        let trusting = || Tls::VerifyFull { ca: Some(authority.clone()) };
+        let connection = connect("localhost", trusting()).await.unwrap();
+        let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+        assert!(connection.client().query_one(sql, &[]).await.unwrap().get::<_, bool>(0));
+
+        let pem = Tls::VerifyFull { ca: Some(std::fs::read_to_string(&authority).unwrap()) };
+        connect("localhost", pem).await.unwrap();
+        for (host, tls, problem) in [
+            ("127.0.0.1", trusting(), "certificate not valid for name \"127.0.0.1\""),
+            ("localhost", Tls::VerifyFull { ca: None }, "UnknownIssuer"),
+        ] {
+            let said = connect(host, tls).await.unwrap_err().to_string();
+            assert!(said.contains(problem), "{said}");
+        }
     }
 }

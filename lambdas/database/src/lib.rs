@@ -6,7 +6,7 @@ mod secret;
 mod settings;
 mod tls;
 
-pub use connect::Database;
+pub use connect::{Connection, Database};
 pub use settings::{Settings, Tls};
 pub use tokio_postgres as postgres;
 

@@ -17,7 +17,10 @@ mod store;
 
 use std::io::{self, Write};
 
-use database::{Database, postgres};
+use database::{
+    Database,
+    postgres::{self, error::Severity},
+};
 use lambda_runtime::Diagnostic;
 use serde::Serialize;
 
@@ -105,21 +108,31 @@ impl Ingest {
     /// once more over a new one.
     async fn write(&mut self, batch: &Batch<'_>) -> Result<i64, Error> {
         if let Some(store) = self.store.take() {
-            match store.write(batch).await {
-                Ok(waiting) => {
-                    self.store = Some(store);
-                    return Ok(waiting);
-                }
-                Err(error) if store.is_closed() || error.is_closed() => {
+            match self.write_over(store, batch).await {
+                Err((true, error)) => {
                     tracing::info!("the connection was gone ({}); connecting again", database::reason(&error));
                 }
-                Err(error) => return Err(error.into()),
+                result => return result.map_err(|(_, error)| error.into()),
             }
         }
         let store = Store::prepare(self.database.connect().await?).await?;
-        let waiting = store.write(batch).await?;
-        self.store = Some(store);
-        Ok(waiting)
+        self.write_over(store, batch).await.map_err(|(_, error)| error.into())
+    }
+
+    /// Writes the batch over a connection, which is kept when all went well. An error comes with whether the
+    /// connection was lost.
+    async fn write_over(&mut self, store: Store, batch: &Batch<'_>) -> Result<i64, (bool, postgres::Error)> {
+        match store.write(batch).await {
+            Ok(waiting) => {
+                self.store = Some(store);
+                Ok(waiting)
+            }
+            Err(error) => {
+                let is_lost = store.is_closed() || is_fatal(&error);
+                store.close().await;
+                Err((is_lost, error))
+            }
+        }
     }
 }
 
@@ -132,6 +145,12 @@ pub fn check(topic: &str, payload: &[u8], now: Moment) -> Result<(), Fault> {
         "payments" => Payment::parse(payload, now).map(drop),
         _ => Err(Fault::new(Reason::UnknownTopic, "no table takes the records of this topic")),
     }
+}
+
+/// Whether the error ended the session: the server says so of a shutdown, or nobody answers any more.
+fn is_fatal(error: &postgres::Error) -> bool {
+    let severity = error.as_db_error().map(postgres::error::DbError::parsed_severity);
+    error.is_closed() || matches!(severity, Some(Some(Severity::Fatal | Severity::Panic)))
 }
 
 fn print(mut out: impl Write, lines: &[String]) -> io::Result<()> {

@@ -22,7 +22,9 @@ impl Moment {
 
     /// Reads RFC 3339 with any offset; `None` for anything else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        OffsetDateTime::parse(text, &Rfc3339).ok().map(Self::from)
+        // The library takes any separator between date and time; RFC 3339 has one.
+        let is_separated = text.as_bytes().get(10).is_some_and(|byte| byte.eq_ignore_ascii_case(&b'T'));
+        OffsetDateTime::parse(text, &Rfc3339).ok().filter(|_| is_separated).map(Self::from)
     }
 
     /// Milliseconds since 1970.
@@ -65,8 +67,15 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_rfc_3339() {
-        for text in ["", "2026-03-01", "2026-03-01T12:00:00", "2026-02-30T12:00:00Z", "20260301T120000Z", "1772366400"]
-        {
+        for text in [
+            "",
+            "2026-03-01",
+            "2026-03-01T12:00:00",
+            "2026-03-01 12:00:00Z",
+            "2026-02-30T12:00:00Z",
+            "20260301T120000Z",
+            "1772366400",
+        ] {
             assert_eq!(Moment::parse(text), None, "{text}");
         }
     }

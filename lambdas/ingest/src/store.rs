@@ -9,7 +9,10 @@
 
 use std::{borrow::Cow, future::Future, pin::Pin, task::Poll};
 
-use database::postgres::{Client, Error, Statement, types::ToSql};
+use database::{
+    Connection,
+    postgres::{Client, Error, Statement, types::ToSql},
+};
 
 use crate::batch::{Batch, rounds};
 
@@ -17,7 +20,7 @@ mod columns;
 
 /// A connection with its statements prepared.
 pub(crate) struct Store {
-    client: Client,
+    connection: Connection,
     statements: Statements,
 }
 
@@ -33,6 +36,39 @@ struct Statements {
     payments: Statement,
     rejects: Statement,
     waiting: Statement,
+}
+
+impl Statements {
+    async fn prepare(client: &Client) -> Result<Self, Error> {
+        let (customers, orders, promote_orders, promote_lines, promote_payments, lock_orders) = futures::try_join!(
+            client.prepare(include_str!("store/customers.sql")),
+            client.prepare(include_str!("store/orders.sql")),
+            client.prepare(include_str!("store/promote_orders.sql")),
+            client.prepare(include_str!("store/promote_lines.sql")),
+            client.prepare(include_str!("store/promote_payments.sql")),
+            client.prepare(include_str!("store/lock_orders.sql")),
+        )?;
+        let (lines, tiers, payments, rejects, waiting) = futures::try_join!(
+            client.prepare(include_str!("store/lines.sql")),
+            client.prepare(include_str!("store/tiers.sql")),
+            client.prepare(include_str!("store/payments.sql")),
+            client.prepare(include_str!("store/rejects.sql")),
+            client.prepare(include_str!("store/waiting.sql")),
+        )?;
+        Ok(Self {
+            customers,
+            orders,
+            promote_orders,
+            promote_lines,
+            promote_payments,
+            lock_orders,
+            lines,
+            tiers,
+            payments,
+            rejects,
+            waiting,
+        })
+    }
 }
 
 /// Settings of PostgreSQL that every connection starts with. Batches find rows by index, whatever the statistics of
@@ -58,41 +94,25 @@ enum Hold {
 
 impl Store {
     /// Prepares the statements, in one round trip.
-    pub(crate) async fn prepare(client: Client) -> Result<Self, Error> {
-        let (customers, orders, promote_orders, promote_lines, promote_payments, lock_orders) = futures::try_join!(
-            client.prepare(include_str!("store/customers.sql")),
-            client.prepare(include_str!("store/orders.sql")),
-            client.prepare(include_str!("store/promote_orders.sql")),
-            client.prepare(include_str!("store/promote_lines.sql")),
-            client.prepare(include_str!("store/promote_payments.sql")),
-            client.prepare(include_str!("store/lock_orders.sql")),
-        )?;
-        let (lines, tiers, payments, rejects, waiting) = futures::try_join!(
-            client.prepare(include_str!("store/lines.sql")),
-            client.prepare(include_str!("store/tiers.sql")),
-            client.prepare(include_str!("store/payments.sql")),
-            client.prepare(include_str!("store/rejects.sql")),
-            client.prepare(include_str!("store/waiting.sql")),
-        )?;
-        let statements = Statements {
-            customers,
-            orders,
-            promote_orders,
-            promote_lines,
-            promote_payments,
-            lock_orders,
-            lines,
-            tiers,
-            payments,
-            rejects,
-            waiting,
-        };
-        Ok(Self { client, statements })
+    pub(crate) async fn prepare(connection: Connection) -> Result<Self, Error> {
+        match Statements::prepare(connection.client()).await {
+            Ok(statements) => Ok(Self { connection, statements }),
+            Err(error) => {
+                connection.close().await;
+                Err(error)
+            }
+        }
     }
 
-    /// Writes a batch, all or nothing, and returns how many rows wait for a parent afterwards. Must not be used again
-    /// after an error: a transaction may still be open.
+    /// Ends the session, and any transaction that an error left open.
+    pub(crate) async fn close(self) {
+        self.connection.close().await;
+    }
+
+    /// Writes a batch, all or nothing, and returns how many rows wait for a parent afterwards. To be
+    /// closed after an error: a transaction may still be open.
     pub(crate) async fn write(&self, batch: &Batch<'_>) -> Result<i64, Error> {
+        let client = self.connection.client();
         let Statements { promote_orders, promote_lines, promote_payments, .. } = &self.statements;
         let customers = columns::customers(&batch.customers);
         let orders: Vec<_> = rounds(&batch.orders).iter().map(|round| columns::orders(round)).collect();
@@ -107,12 +127,12 @@ impl Store {
         let promoted: Vec<String>;
         let mut promoted_ids = Vec::new();
         let mut sent = Sent::default();
-        sent.send(self.client.batch_execute(&begin)).await?;
+        sent.send(client.batch_execute(&begin)).await?;
         if !batch.customers.is_empty() {
             self.send(&mut sent, &self.statements.customers, &customers.params()).await?;
             // The only answer that decides what is sent next.
             let ids: [&(dyn ToSql + Sync); 1] = [&customer_ids];
-            let found = sent.after(self.client.query(promote_orders, &ids)).await?;
+            let found = sent.after(client.query(promote_orders, &ids)).await?;
             promoted = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
             promoted_ids = promoted.iter().map(String::as_str).collect();
         }
@@ -134,13 +154,13 @@ impl Store {
         if !batch.rejects.is_empty() {
             self.send(&mut sent, &self.statements.rejects, &rejects.params()).await?;
         }
-        sent.send(self.client.batch_execute("COMMIT")).await?;
-        sent.after(self.client.query_one(&self.statements.waiting, &[])).await?.try_get(0)
+        sent.send(client.batch_execute("COMMIT")).await?;
+        sent.after(client.query_one(&self.statements.waiting, &[])).await?.try_get(0)
     }
 
     /// Whether the server has gone away.
     pub(crate) fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.connection.client().is_closed()
     }
 
     async fn send<'s>(
@@ -150,7 +170,8 @@ impl Store {
         params: &[&'s (dyn ToSql + Sync)],
     ) -> Result<(), Error> {
         let params = params.to_vec();
-        sent.send(async move { self.client.execute(statement, &params).await.map(drop) }).await
+        let client = self.connection.client();
+        sent.send(async move { client.execute(statement, &params).await.map(drop) }).await
     }
 }
 

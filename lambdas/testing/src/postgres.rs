@@ -2,7 +2,8 @@
 
 use std::{
     io::{self, Write},
-    os::unix::process::CommandExt,
+    net::TcpListener,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
@@ -12,6 +13,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::Error;
 
@@ -39,6 +42,7 @@ wait $server
 pub struct Server {
     directory: PathBuf,
     settings: Vec<String>,
+    port: u16,
     supervisor: Option<(Child, ChildStdin)>,
     databases: AtomicU32,
 }
@@ -51,26 +55,65 @@ impl Server {
 
     /// Starts a server with these settings (`name=value`) over PostgreSQL's defaults.
     pub fn start_with(settings: &[&str]) -> Result<Self, Error> {
+        let mut server = Self::prepare(settings)?;
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// Starts a server that also takes TLS connections to `localhost`, with a certificate for that name. The
+    /// authority behind it is in the file `authority`.
+    pub fn start_tls() -> Result<Self, Error> {
+        let mut server = Self::prepare(&["fsync=off", "listen_addresses=localhost", "ssl=on"])?;
+        server.port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut authority = CertificateParams::new(Vec::new())?;
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &authority)?;
+        let data = server.directory.join("data");
+        server.write(&data.join("server.crt"), &certificate.pem())?;
+        server.write(&data.join("server.key"), &key.serialize_pem())?;
+        std::fs::write(server.authority(), authority.pem())?;
+        server.restart()?;
+        Ok(server)
+    }
+
+    fn prepare(settings: &[&str]) -> Result<Self, Error> {
         let directory = tempfile::Builder::new().prefix("pg-").tempdir()?.keep();
-        let mut server = Self {
+        let server = Self {
             directory,
             settings: settings.iter().map(ToString::to_string).collect(),
+            port: 5432,
             supervisor: None,
             databases: AtomicU32::new(0),
         };
-        if is_root()? {
-            std::os::unix::fs::chown(&server.directory, Some(65534), Some(65534))?;
-        }
+        give_away(&server.directory)?;
         let data = server.directory.join("data");
         let mut initdb = unprivileged(&binary("initdb")?)?;
         initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "-D"]).arg(&data);
         run(&mut initdb)?;
         std::fs::write(
             data.join("pg_hba.conf"),
-            format!("local all {PASSWORD_ROLE} scram-sha-256\nlocal all all trust\n"),
+            format!("local all {PASSWORD_ROLE} scram-sha-256\nlocal all all trust\nhostssl all all localhost trust\n"),
         )?;
-        server.restart()?;
         Ok(server)
+    }
+
+    /// The port of its sockets.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The certificate authority of a server that takes TLS connections.
+    pub fn authority(&self) -> PathBuf {
+        self.directory.join("authority.pem")
+    }
+
+    /// Writes a file that only the server may read, as it demands of its key.
+    fn write(&self, file: &Path, text: &str) -> Result<(), Error> {
+        std::fs::write(file, text)?;
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))?;
+        give_away(file)
     }
 
     /// The server that all tests of a process share, each in a database of its own.
@@ -84,11 +127,6 @@ impl Server {
         self.directory.to_str().unwrap_or_default()
     }
 
-    /// Its connection string for a database, as the superuser.
-    pub fn url(&self, database: &str) -> String {
-        format!("host={} user=postgres dbname={database}", self.host())
-    }
-
     /// Creates an empty database and returns its name.
     pub fn database(&self) -> Result<String, Error> {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
@@ -100,6 +138,7 @@ impl Server {
     pub fn sql(&self, database: &str, sql: &str) -> Result<String, Error> {
         let mut psql = Command::new(binary("psql")?);
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h", self.host()]);
+        psql.args(["-p", &self.port.to_string()]);
         run(psql.args(["-d", database, "-c", sql]))
     }
 
@@ -120,7 +159,7 @@ impl Server {
         let server = unprivileged(&binary("postgres")?)?;
         supervisor.arg(server.get_program()).args(server.get_args());
         supervisor.arg("-D").arg(self.directory.join("data")).arg("-k").arg(&self.directory);
-        supervisor.args(["-c", "listen_addresses="]);
+        supervisor.args(["-p", &self.port.to_string(), "-c", "listen_addresses="]);
         for setting in &self.settings {
             supervisor.args(["-c", setting]);
         }
@@ -130,7 +169,9 @@ impl Server {
         self.supervisor = Some((child, input));
         let pg_isready = binary("pg_isready")?;
         let deadline = Instant::now() + START_DEADLINE;
-        while !Command::new(&pg_isready).args(["-q", "-d", "postgres", "-h", self.host()]).status()?.success() {
+        let mut probe = Command::new(pg_isready);
+        probe.args(["-q", "-d", "postgres", "-h", self.host(), "-p", &self.port.to_string()]);
+        while !probe.status()?.success() {
             if Instant::now() > deadline {
                 let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
                 return Err(format!("postgres did not start: {log}").into());
@@ -178,6 +219,14 @@ fn unprivileged(program: &Path) -> Result<Command, Error> {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--"]).arg(program);
     Ok(command)
+}
+
+/// Makes a file the server's own, where tests run as root and the server does not.
+fn give_away(file: &Path) -> Result<(), Error> {
+    if is_root()? {
+        std::os::unix::fs::chown(file, Some(65534), Some(65534))?;
+    }
+    Ok(())
 }
 
 fn is_root() -> io::Result<bool> {
