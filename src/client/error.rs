@@ -155,6 +155,7 @@ fn classify(code: Option<&str>, message: Option<&str>, status: Option<StatusCode
         | "ResourceAlreadyExistsException"
         | "DBInstanceAlreadyExists"
         | "DBInstanceAlreadyExistsFault"
+        | "DBSnapshotAlreadyExists"
         | "TopicExistsException" => Reason::Exists,
         "ConflictException"
         | "ResourceConflictException"

@@ -70,6 +70,11 @@ pub struct LiveSecret {
 }
 
 impl LiveSecret {
+    /// Whether it was deleted, and can still be brought back.
+    fn is_deleted(&self) -> bool {
+        self.secret.deleted_date().is_some()
+    }
+
     /// The identifier of the version in force.
     fn version(&self) -> Option<&str> {
         let mut versions = self.secret.version_ids_to_stages()?.iter();
@@ -192,7 +197,12 @@ impl Resource for Secret {
             _ => request.recovery_window_in_days(days),
         };
         let sent = request.send().await.map_err(Error::aws("secretsmanager", "DeleteSecret"));
-        Ok(Error::missing_is_done(sent)?)
+        match Error::missing_is_done(sent) {
+            Ok(()) => Ok(()),
+            // Deleted already, by a run whose answer was lost.
+            Err(_) if describe(cx, &name.physical).await?.is_none_or(|it| it.is_deleted()) => Ok(()),
+            Err(err) => Err(err.into()),
+        }
     }
 }
 
@@ -300,5 +310,5 @@ async fn describe(cx: &Cx, physical: &str) -> client::Result<Option<LiveSecret>>
 
 /// A deleted secret that can still be brought back counts as gone: nobody can read it.
 fn usable(found: Option<LiveSecret>) -> Option<LiveSecret> {
-    found.filter(|it| it.secret.deleted_date().is_none())
+    found.filter(|it| !it.is_deleted())
 }
