@@ -206,6 +206,13 @@ mod tests {
     }
 
     #[test]
+    fn a_conflict_means_what_the_request_was_for() {
+        let conflict = |reason| Error::new("lambda", "CreateFunction", reason, "").conflict_is_exists().reason;
+        assert_eq!(conflict(Reason::Busy), Reason::Exists);
+        assert_eq!(conflict(Reason::Throttled), Reason::Throttled);
+    }
+
+    #[test]
     fn forbidden_is_never_gone() {
         assert_eq!(classify(None, None, StatusCode::try_from(403).ok()), Reason::Denied);
         assert_eq!(classify(Some("AccessDenied"), None, StatusCode::try_from(404).ok()), Reason::Denied);
