@@ -155,6 +155,7 @@ fn classify(code: Option<&str>, message: Option<&str>, status: Option<StatusCode
         | "ResourceAlreadyExistsException"
         | "DBInstanceAlreadyExists"
         | "DBInstanceAlreadyExistsFault"
+        | "DBSnapshotAlreadyExists"
         | "TopicExistsException" => Reason::Exists,
         "ConflictException"
         | "ResourceConflictException"
@@ -202,6 +203,13 @@ mod tests {
         let propagating = Some("The role defined for the function cannot be assumed by Lambda.");
         assert_eq!(classify(code, propagating, StatusCode::try_from(400).ok()), Reason::Busy);
         assert_eq!(classify(code, Some("bad memory"), StatusCode::try_from(400).ok()), Reason::Invalid);
+    }
+
+    #[test]
+    fn a_conflict_means_what_the_request_was_for() {
+        let conflict = |reason| Error::new("lambda", "CreateFunction", reason, "").conflict_is_exists().reason;
+        assert_eq!(conflict(Reason::Busy), Reason::Exists);
+        assert_eq!(conflict(Reason::Throttled), Reason::Throttled);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     address::Name,
-    client::Error,
+    client::{Error, Reason},
     quantity::{Size, Span},
 };
 
@@ -370,7 +370,16 @@ impl Resource for Database {
             _ => request.final_db_snapshot_identifier(snapshot(name)),
         };
         let sent = request.send().await.map_err(Error::aws("rds", "DeleteDBInstance"));
-        Ok(Error::missing_is_done(sent)?)
+        match Error::missing_is_done(sent) {
+            // The snapshot is there when a run before, whose answer was lost, asked for the deletion.
+            Err(err) if err.reason == Reason::Exists => {
+                match find(cx, vec![name.physical.clone()]).await?.pop().flatten() {
+                    Some(it) if Self::phase(&it) != Phase::Deleting => Err(err.into()),
+                    _ => Ok(()),
+                }
+            }
+            sent => Ok(sent?),
+        }
     }
 }
 

@@ -41,6 +41,7 @@ pub struct Schema {
 pub struct LiveSchema {
     database: String,
     applied: Vec<Applied>,
+    drift: Vec<Drift>,
     /// The stack that the database's tags name.
     stack: Option<String>,
 }
@@ -55,11 +56,21 @@ struct Applied {
     sql: Option<String>,
 }
 
-/// What the function answers to every action: the migrations that are applied afterwards.
+/// One object of the database that is not as the migrations left it.
+#[derive(Clone, Debug, Deserialize)]
+struct Drift {
+    object: String,
+    recorded: Option<String>,
+    found: Option<String>,
+}
+
+/// What the function answers to every action: how the database is afterwards.
 #[derive(Debug, Deserialize)]
 struct Answer {
     #[serde(default)]
     applied: Vec<Applied>,
+    #[serde(default)]
+    drift: Vec<Drift>,
 }
 
 /// How the function says that it failed: "Lambda function errors" in the developer guide.
@@ -86,7 +97,8 @@ impl Resource for Schema {
         Ok(Desired::of(self)
             .with("database", cx.scope.physical_of(&self.database))
             .with("function", cx.scope.physical_of(&self.function))
-            .with("migrations", json!(checksums)))
+            .with("migrations", json!(checksums))
+            .with("structure", json!({})))
     }
 
     /// Asks the function, and RDS for the databases: without its database a schema is gone, whatever the function says.
@@ -104,19 +116,21 @@ impl Resource for Schema {
                     Err(_) if !matches!(Database::phase(&database), Phase::Ready) => None,
                     Err(err) => return Err(err),
                 };
-                let applied = answer.map(|it| it.applied).filter(|it| !it.is_empty());
-                Ok(applied.map(|applied| LiveSchema {
+                let live = |Answer { applied, drift }| LiveSchema {
                     database: parts.database.to_owned(),
                     applied,
+                    drift,
                     stack: database.stack(),
-                }))
+                };
+                Ok(answer.filter(|it| !it.applied.is_empty()).map(live))
             };
         parts.iter().zip(databases?).zip(answers).map(live).collect()
     }
 
     fn observed(live: &LiveSchema) -> Value {
         let checksums: BTreeMap<_, _> = live.applied.iter().map(|it| (&it.version, &it.checksum)).collect();
-        json!({ "database": live.database, "migrations": checksums })
+        let structure: BTreeMap<_, _> = live.drift.iter().map(|it| (&it.object, it.to_string())).collect();
+        json!({ "database": live.database, "migrations": checksums, "structure": structure })
     }
 
     fn identity(live: &LiveSchema) -> Identity {
@@ -132,6 +146,14 @@ impl Resource for Schema {
         let files = self.files(cx).unwrap_or_default();
         let newest = live.applied.iter().map(|it| it.version.as_str()).max().unwrap_or_default();
         let object = |change: &Change| {
+            if let Some(object) = change.field.strip_prefix("structure.") {
+                let drift = live.drift.iter().find(|it| it.object == object)?;
+                return Some(Objection {
+                    field: change.field.clone(),
+                    reason: format!("{object} is not as the migrations left it: {drift}"),
+                    help: "undo the change in the database; to keep it, undo it and make it a new migration".into(),
+                });
+            }
             let version = change.field.strip_prefix("migrations.")?;
             let file = files.iter().find(|it| it.version == version);
             let applied = live.applied.iter().find(|it| it.version == version);
@@ -218,11 +240,45 @@ impl<'a> Parts<'a> {
         let payload = answer.payload().map(AsRef::as_ref).unwrap_or_default();
         if answer.function_error().is_some() {
             let failure: Failure = serde_json::from_slice(payload).unwrap_or_default();
-            let text = format!("{function} failed: {} ({})", failure.error_message, failure.error_type);
-            return Err(Error::new("lambda", "Invoke", Reason::Other, text).into());
+            return Err(failure.explain(function));
         }
         let unusable = |err| KindError::Unusable(format!("{function} answered what cannot be read: {err}"));
         serde_json::from_slice(payload).map(Some).map_err(unusable)
+    }
+}
+
+impl Failure {
+    fn explain(self, function: &str) -> KindError {
+        let Self { error_type, error_message } = self;
+        match error_type.as_str() {
+            // Whose message says what to do, and may have a difference below.
+            "MigrationEdited" | "MigrationMissing" | "MigrationOutOfOrder" | "MigrationMalformed" => {
+                KindError::Refused {
+                    message: error_message,
+                    help: "nothing was applied; mend the migrations and run `ecomctl up` again".into(),
+                }
+            }
+            "MigrationFailed" => KindError::Refused {
+                message: error_message,
+                help: "those before it are applied; mend this one and run `ecomctl up` again".into(),
+            },
+            // Another run migrates: that ends.
+            "MigrationLocked" => Error::new("lambda", "Invoke", Reason::Busy, error_message).into(),
+            _ => {
+                let text = format!("{function} failed: {error_message} ({error_type})");
+                Error::new("lambda", "Invoke", Reason::Other, text).into()
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.recorded, &self.found) {
+            (Some(recorded), Some(found)) => write!(f, "it was `{recorded}` and is `{found}`"),
+            (Some(_), None) => f.write_str("it is gone"),
+            (None, _) => f.write_str("it is new"),
+        }
     }
 }
 
@@ -230,7 +286,7 @@ impl<'a> Parts<'a> {
 fn difference(applied: &Applied, file: &Migration) -> String {
     let Some(sql) = &applied.sql else { return String::new() };
     let diff = similar::TextDiff::from_lines(sql.as_str(), &file.sql);
-    let shown = diff.unified_diff().context_radius(1).missing_newline_hint(false).header("applied", "file").to_string();
+    let shown = diff.unified_diff().context_radius(1).header("applied", "file").to_string();
     if shown.is_empty() { String::new() } else { format!(":\n{}", shown.trim_end()) }
 }
 
@@ -245,7 +301,7 @@ mod tests {
     }
 
     fn live(applied: Vec<Applied>) -> LiveSchema {
-        LiveSchema { database: "s-shop".into(), applied, stack: Some("s".into()) }
+        LiveSchema { database: "s-shop".into(), applied, drift: Vec::new(), stack: Some("s".into()) }
     }
 
     fn change(field: &str) -> Change {
@@ -290,8 +346,27 @@ mod tests {
         .expect("a spec");
         let wanted = schema.desired(&cx).expect("migrations").without("function").spec;
         let observed = Schema::observed(&live(vec![applied("0001", "select 1;")]));
-        assert_eq!(observed["migrations"], wanted["migrations"]);
-        assert_eq!(observed["database"], wanted["database"]);
+        for field in ["database", "migrations", "structure"] {
+            assert_eq!(observed[field], wanted[field], "{field}");
+        }
+    }
+
+    #[test]
+    fn changes_by_other_hands_are_shown() {
+        let answer: Answer = serde_json::from_value(json!({
+            "ran": [], "schema": "shop", "tables": {}, "applied": [{ "version": "1", "checksum": "c", "name": "n" }],
+            "drift": [{ "object": "column x on public.a", "recorded": "text", "found": "integer" }],
+        }))
+        .expect("an answer");
+        let live = LiveSchema { drift: answer.drift, ..live(answer.applied) };
+        let text = "it was `text` and is `integer`";
+        assert_eq!(Schema::observed(&live)["structure"], json!({ "column x on public.a": text }));
+        let schema: Schema = serde_json::from_value(json!({
+            "database": "shop", "function": "migrate", "migrations": "migrations/shop",
+        }))
+        .expect("a spec");
+        let objections = schema.objections(&testing::cx(), &live, &[change("structure.column x on public.a")]);
+        assert_eq!(objections[0].reason, format!("column x on public.a is not as the migrations left it: {text}"));
     }
 
     #[test]

@@ -21,10 +21,10 @@ pub(super) struct Migration {
 
 impl Migration {
     /// Normalises the text, so that neither line ends nor a mark at the beginning nor blanks at the end count: Git and
-    /// editors change these on their own.
+    /// editors change these on their own. The function does the same, and refuses another checksum.
     pub(super) fn new(version: String, name: String, text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
-        let sql = text.trim_end().to_owned();
+        let sql = format!("{}\n", text.trim_end());
         let checksum = Sha256::digest(sql.as_bytes()).iter().map(|it| format!("{it:02x}")).collect();
         Self { version, name, sql, checksum }
     }
@@ -77,8 +77,8 @@ mod tests {
         let plain = checksum("select 1;\nselect 2;");
         assert_eq!(plain, checksum("\u{feff}select 1;\r\nselect 2;\r\n \n"));
         assert_ne!(plain, checksum("select 1;\n\nselect 2;"));
-        // printf 'select 1;\nselect 2;' | sha256sum
-        assert_eq!(plain, "b1a668cc8f385c71b9d64504067d5145d91dcf27d37d8201c08c65a20268cab9");
+        // printf 'SELECT 1;\n' | sha256sum
+        assert_eq!(checksum("SELECT 1;"), "b4e0497804e46e0a0b0b8c31975b062152d551bac49c3c2e80932567b4085dcd");
     }
 
     #[test]
