@@ -13,7 +13,7 @@ use std::{
 };
 
 use krafka::{
-    CloseOptions, Compression, GroupMembershipOperation, KrafkaError,
+    CloseOptions, Compression, GroupMembershipOperation, KrafkaError, ProtocolErrorKind,
     admin::{
         AdminClient, ConfigOp, ConfigResource, DeleteTopicsOptions, DescribeTopicsOptions, ListOffsetsOptions,
         ListTopicsOptions, OffsetSpec,
@@ -549,7 +549,9 @@ fn reason(err: &KrafkaError) -> Reason {
             _ => Reason::Unavailable,
         },
         KrafkaError::UnknownTopic { .. } => Reason::Missing,
-        KrafkaError::Config { .. } | KrafkaError::Serialization { .. } => Reason::Invalid,
+        KrafkaError::Config { .. }
+        | KrafkaError::Serialization { .. }
+        | KrafkaError::Protocol { kind: ProtocolErrorKind::InvalidValue, .. } => Reason::Invalid,
         KrafkaError::Auth { .. } => Reason::Denied,
         KrafkaError::Network(_) | KrafkaError::Timeout { .. } | KrafkaError::DeliveryTimeout { .. } => {
             Reason::Unavailable
