@@ -32,7 +32,7 @@ mod tree;
 mod yaml;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use explain::{Explained, Explanation, Overrode, explain};
 pub use file::{names, root};

@@ -18,8 +18,15 @@ use crate::{
 /// Reads the files alone: it needs no credentials, and asks nobody. Checks every stack of the project unless some are
 /// named. Exits with 4 when there is a mistake.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ecomctl validate                    check every stack of the project
+  ecomctl validate staging            check one
+  ecomctl validate --json             for programs: the mistakes with file, line, column and offset
+")]
 pub struct ValidateArgs {
-    /// The stacks to check [default: all]
+    /// The stacks: names of files in `stacks/`, without `.yaml` [default: all]
+    #[arg(value_name = "STACK")]
     pub stacks: Vec<String>,
     /// Print the result as JSON
     #[arg(long)]
@@ -72,4 +79,60 @@ fn counts(stack: &Stack) -> Value {
         "name": stack.name, "resources": stack.resources.len(), "kinds": kinds.len(), "references": references,
         "hash": stack.hash,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        command::Failed,
+        stack::tests::{BASE, kinds::KINDS, project},
+    };
+
+    fn run_on(files: &[(&str, &str)], stacks: &[&str], json: bool) -> (String, Result<(), Failed>) {
+        let args = ValidateArgs { stacks: stacks.iter().map(ToString::to_string).collect(), json };
+        let mut out = Vec::new();
+        let result = run(&args, project(files).path(), KINDS, &mut out);
+        (String::from_utf8(out).expect("text"), result)
+    }
+
+    const FILES: &[(&str, &str)] = &[
+        ("base.yaml", BASE),
+        ("a.yaml", "extends: base.yaml\n"),
+        ("b.yaml", "extends: base.yaml\nresources: { topic: { orders: { partitions: 0 } } }\n"),
+    ];
+
+    #[test]
+    fn sound_stacks_are_counted() {
+        let (out, result) = run_on(FILES, &["a"], false);
+        assert!(result.is_ok());
+        assert_eq!(out, "a: 5 resources of 4 kinds, 2 references\n");
+    }
+
+    #[test]
+    fn one_bad_stack_hides_no_good_one() {
+        let (out, result) = run_on(FILES, &[], false);
+        assert_eq!(out, "a: 5 resources of 4 kinds, 2 references\n");
+        let err = result.expect_err("b has a mistake");
+        assert_eq!((err.exit_code(), err.to_string()), (4, "stack `b` has a mistake".to_owned()));
+    }
+
+    #[test]
+    fn as_json_the_mistakes_are_in_the_result() {
+        let (out, result) = run_on(FILES, &[], true);
+        assert!(result.is_err());
+        let it: Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(it["stacks"][0]["resources"], 5);
+        assert_eq!(it["rejected"]["mistakes"][0]["labels"][0]["line"], 2);
+        assert_eq!(it["rejected"]["mistakes"][0]["code"], "stack::invalid_value");
+    }
+
+    #[test]
+    fn a_stack_that_is_not_there_is_wrong_usage() {
+        let (_, result) = run_on(FILES, &["c"], false);
+        assert_eq!(result.expect_err("no such stack").exit_code(), 2);
+        let (out, result) = run_on(&[], &[], false);
+        assert!(result.is_ok());
+        assert_eq!(out, "there are no stacks in stacks/\n");
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::Number;
 use super::tree::Data;
 
 /// Reads a plain scalar: nothing, a truth value, a number, or text. `None` for a number that JSON cannot hold.
-pub fn resolve(text: &str) -> Option<Data> {
+pub(super) fn resolve(text: &str) -> Option<Data> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Some(Data::Null),
         "true" | "True" | "TRUE" => Some(Data::Bool(true)),
@@ -87,7 +87,9 @@ mod tests {
             let Some(Data::Number(it)) = resolve(text) else { panic!("{text} is a number") };
             assert_eq!(json!(it), meant, "{text}");
         }
-        for text in ["yes", "no", "on", "off", "1_000", "1:30", "0b1", "-", ".", "+", "e5", "1e", "1.2.3", "7d", "-.nan"] {
+        for text in
+            ["yes", "no", "on", "off", "1_000", "1:30", "0b1", "-", ".", "+", "e5", "1e", "1.2.3", "7d", "-.nan"]
+        {
             assert_eq!(resolve(text), Some(Data::Text(text.to_owned())), "{text}");
         }
         for text in [".inf", "-.INF", ".NaN", "18446744073709551616", "-9223372036854775809", "1e999"] {

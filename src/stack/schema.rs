@@ -216,7 +216,8 @@ fn lenient(schema: &mut Value, variant: bool) {
 
 /// Allows `null` beside what a schema allows. Its description stays outside, where editors look for it.
 fn nullable(schema: &mut Value) {
-    let allows = |it: &Value| it["type"] == "null" || it["type"].as_array().is_some_and(|it| it.contains(&"null".into()));
+    let allows =
+        |it: &Value| it["type"] == "null" || it["type"].as_array().is_some_and(|it| it.contains(&"null".into()));
     let already = schema["anyOf"].as_array().is_some_and(|it| it.iter().any(allows));
     let Value::Object(map) = schema else { return };
     if already || allows(&Value::Object(map.clone())) {

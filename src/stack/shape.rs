@@ -1,6 +1,9 @@
 //! Compares values with a JSON Schema and says in plain words what does not fit. Knows no files.
 
-use jsonschema::{JsonType, ValidationError, Validator, error::{TypeKind, ValidationErrorKind as Reason}};
+use jsonschema::{
+    JsonType, ValidationError, Validator,
+    error::{TypeKind, ValidationErrorKind as Reason},
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -12,14 +15,14 @@ use super::{
 use crate::address::Need;
 
 /// The schema of something, ready for use.
-pub struct Shape {
+pub(super) struct Shape {
     root: Value,
     validator: Result<Validator, String>,
 }
 
 /// Something that does not fit.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Finding {
+pub(super) struct Finding {
     /// Where, as a JSON pointer.
     pub at: String,
     /// The key of the value at [`Finding::at`] that is meant, rather than the value itself.
@@ -36,13 +39,13 @@ pub struct Finding {
 
 impl Shape {
     /// Prepares a schema that is complete in itself.
-    pub fn new(root: Value) -> Self {
+    pub(super) fn new(root: Value) -> Self {
         let validator = jsonschema::draft202012::new(&root).map_err(|err| err.to_string());
         Self { root, validator }
     }
 
     /// Returns the description of a field: its own, or that of its type.
-    pub fn about(&self, pointer: &str) -> Option<&str> {
+    pub(super) fn about(&self, pointer: &str) -> Option<&str> {
         let schema = field(&self.root, pointer)?;
         let described = |it: &'_ Value| it.get("description").is_some();
         let schema = if described(schema) { schema } else { self.resolve(schema) };
@@ -50,14 +53,14 @@ impl Shape {
     }
 
     /// Lists the fields of the object at a pointer.
-    pub fn fields(&self, pointer: &str) -> Vec<&str> {
+    pub(super) fn fields(&self, pointer: &str) -> Vec<&str> {
         let schema = field(&self.root, pointer).map(|it| self.resolve(it));
         let fields = schema.and_then(|it| it.get("properties")?.as_object());
         fields.into_iter().flat_map(Map::keys).map(String::as_str).collect()
     }
 
     /// Lists what does not fit. `subject` names the whole, such as `topic.orders`.
-    pub fn findings(&self, subject: &str, value: &Value) -> Vec<Finding> {
+    pub(super) fn findings(&self, subject: &str, value: &Value) -> Vec<Finding> {
         let validator = match &self.validator {
             Ok(it) => it,
             Err(err) => {
@@ -81,7 +84,7 @@ impl Shape {
     }
 
     /// Finds the references within a value by the schema alone: for values that do not fit otherwise.
-    pub fn references(&self, value: &Value) -> Vec<Need> {
+    pub(super) fn references(&self, value: &Value) -> Vec<Need> {
         let mut found = Vec::new();
         self.search(&self.root, value, "", &mut found);
         found
@@ -139,7 +142,13 @@ impl Words<'_> {
             Reason::Required { property } => {
                 let key = property.as_str().unwrap_or_default();
                 let help = self.shape.about(&join(at, key)).map(|it| format!("`{key}`: {}", sentence(it)));
-                let mut it = finding(at, Code::MissingField, format!("{this} lacks `{key}`"), format!("`{key}` is missing"), help);
+                let mut it = finding(
+                    at,
+                    Code::MissingField,
+                    format!("{this} lacks `{key}`"),
+                    format!("`{key}` is missing"),
+                    help,
+                );
                 it.key = Some(key.to_owned());
                 vec![it]
             }
@@ -155,14 +164,24 @@ impl Words<'_> {
             Reason::Enum { options } => vec![self.choice(at, value, options.as_array().map_or(&[], Vec::as_slice))],
             Reason::Constant { expected_value } => vec![self.choice(at, value, &[expected_value.as_ref().clone()])],
             Reason::AnyOf { context } | Reason::OneOfNotValid { context } => self.branches(at, value, context),
-            Reason::Minimum { limit } => invalid(format!("must be at least {limit}, not {value}"), format!("less than {limit}")),
-            Reason::Maximum { limit } => invalid(format!("must be at most {limit}, not {value}"), format!("more than {limit}")),
-            Reason::ExclusiveMinimum { limit } => invalid(format!("must be more than {limit}, not {value}"), format!("not more than {limit}")),
-            Reason::ExclusiveMaximum { limit } => invalid(format!("must be less than {limit}, not {value}"), format!("not less than {limit}")),
+            Reason::Minimum { limit } => {
+                invalid(format!("must be at least {limit}, not {value}"), format!("less than {limit}"))
+            }
+            Reason::Maximum { limit } => {
+                invalid(format!("must be at most {limit}, not {value}"), format!("more than {limit}"))
+            }
+            Reason::ExclusiveMinimum { limit } => {
+                invalid(format!("must be more than {limit}, not {value}"), format!("not more than {limit}"))
+            }
+            Reason::ExclusiveMaximum { limit } => {
+                invalid(format!("must be less than {limit}, not {value}"), format!("not less than {limit}"))
+            }
             Reason::MinLength { limit: 1 } | Reason::MinItems { limit: 1 } | Reason::MinProperties { limit: 1 } => {
                 invalid("must not be empty".into(), "empty".into())
             }
-            Reason::MinLength { limit } => invalid(format!("must have at least {limit} characters"), "too short".into()),
+            Reason::MinLength { limit } => {
+                invalid(format!("must have at least {limit} characters"), "too short".into())
+            }
             Reason::MaxLength { limit } => invalid(format!("must have at most {limit} characters"), "too long".into()),
             Reason::MinItems { limit } => invalid(format!("must list at least {limit}"), "too few".into()),
             Reason::MaxItems { limit } => invalid(format!("must list at most {limit}"), "too many".into()),
@@ -181,7 +200,8 @@ impl Words<'_> {
 
     fn unknown(&self, at: &str, key: &str) -> Finding {
         let fields = self.shape.fields(at);
-        let what = if at.is_empty() { format!("fields of {}", self.subject) } else { format!("fields of `{}`", dotted(at)) };
+        let what =
+            if at.is_empty() { format!("fields of {}", self.subject) } else { format!("fields of `{}`", dotted(at)) };
         let message = format!("{} has no field {}", self.name(at), quote(key));
         let help = Some(suggest(key, fields, &what));
         Finding { key: Some(key.to_owned()), ..finding(at, Code::UnknownField, message, "no such field", help) }
@@ -205,12 +225,16 @@ impl Words<'_> {
                 "no" | "off" | "n" | "false" => Some("write `false`".to_owned()),
                 _ => None,
             },
-            Value::String(it) if it.parse::<f64>().is_ok() && types.iter().any(|it| *it == JsonType::Integer || *it == JsonType::Number) => {
+            Value::String(it)
+                if it.parse::<f64>().is_ok()
+                    && types.iter().any(|it| *it == JsonType::Integer || *it == JsonType::Number) =>
+            {
                 Some(format!("leave out the quotes: {it}"))
             }
-            Value::String(_) | Value::Number(_) if types.contains(&JsonType::Array) => {
-                Some(format!("write a list, also of one: [{}]", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
-            }
+            Value::String(_) | Value::Number(_) if types.contains(&JsonType::Array) => Some(format!(
+                "write a list, also of one: [{}]",
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            )),
             _ => None,
         };
         let message = format!("{} must be {expected}, not {}", self.name(at), found(value));
@@ -234,7 +258,8 @@ impl Words<'_> {
     /// A value that fits none of several schemas: says why it does not fit the one that was most likely meant.
     fn branches(&self, at: &str, value: &Value, context: &[Vec<ValidationError<'static>>]) -> Vec<Finding> {
         let null = |it: &&Vec<ValidationError<'_>>| {
-            let only = |it: &ValidationError<'_>| matches!(it.kind(), Reason::Type { kind: TypeKind::Single(JsonType::Null) });
+            let only =
+                |it: &ValidationError<'_>| matches!(it.kind(), Reason::Type { kind: TypeKind::Single(JsonType::Null) });
             !it.first().is_some_and(only)
         };
         let mut options = Vec::new();
@@ -270,7 +295,13 @@ impl Words<'_> {
         let shallow = |it: &&Vec<ValidationError<'_>>| it.iter().filter(|it| depth(it) <= at.len()).count();
         match rest.into_iter().min_by_key(|it| (shallow(it), it.len())) {
             Some(it) => it.iter().flat_map(|it| self.say(it)).collect(),
-            None => vec![finding(at, Code::InvalidValue, format!("{} does not fit", self.name(at)), "does not fit", self.hint(at))],
+            None => vec![finding(
+                at,
+                Code::InvalidValue,
+                format!("{} does not fit", self.name(at)),
+                "does not fit",
+                self.hint(at),
+            )],
         }
     }
 
@@ -337,7 +368,7 @@ impl Words<'_> {
 }
 
 /// Returns the first paragraph of a description, in one line.
-pub fn sentence(about: &str) -> String {
+pub(super) fn sentence(about: &str) -> String {
     about.split("\n\n").next().unwrap_or_default().replace('\n', " ")
 }
 

@@ -20,7 +20,7 @@ use super::{
 const DEEPEST: usize = 32;
 
 /// Reads a file. `None` where it is no map: then the mistakes say why.
-pub fn read(source: &Arc<Source>, mistakes: &mut Vec<Mistake>) -> Option<Node> {
+pub(super) fn read(source: &Arc<Source>, mistakes: &mut Vec<Mistake>) -> Option<Node> {
     let options = options! {
         block_nesting_limit: DEEPEST,
         flow_nesting_limit: DEEPEST,
@@ -259,9 +259,7 @@ fn syntax(source: &Arc<Source>, err: &ScanError) -> Mistake {
         }
         ErrorKind::ExpectedFlowMappingSeparator => ("a `,` or `}` is missing before this".to_owned(), None),
         ErrorKind::ExpectedFlowSequenceSeparator => ("a `,` or `]` is missing before this".to_owned(), None),
-        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
-            ("a `:` is missing after a key".to_owned(), None)
-        }
+        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => ("a `:` is missing after a key".to_owned(), None),
         ErrorKind::RecursionLimitExceeded => (format!("this nests more than {DEEPEST} levels deep"), None),
         _ => (format!("this is no YAML: {}", err.info().replace('\n', " ")), None),
     };
