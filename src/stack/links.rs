@@ -76,7 +76,9 @@ fn cycles(contents: &Contents<'_>) -> Vec<Mistake> {
         };
         mistakes.push(knot(&edges, &cycle));
         edges.retain(|it, _| !cycle.contains(it));
-        edges.values_mut().for_each(|it| it.retain(|it, _| !cycle.contains(it)));
+        for it in edges.values_mut() {
+            it.retain(|it, _| !cycle.contains(it));
+        }
     }
 }
 
@@ -86,7 +88,9 @@ fn trim(edges: &mut Edges<'_>) {
         let before = edges.len();
         edges.retain(|_, to| !to.is_empty());
         let left: BTreeSet<&Address> = edges.keys().copied().collect();
-        edges.values_mut().for_each(|it| it.retain(|it, _| left.contains(it)));
+        for it in edges.values_mut() {
+            it.retain(|it, _| left.contains(it));
+        }
         if edges.len() == before && edges.values().all(|it| !it.is_empty()) {
             return;
         }

@@ -25,10 +25,7 @@ enum Reading {
 fn number(text: &str) -> Reading {
     let digits = |it: &str, radix| !it.is_empty() && it.chars().all(|it| it.is_digit(radix));
     let whole = |it: &str, radix| Reading::Number(u64::from_str_radix(it, radix).ok().map(Number::from));
-    let (negative, body) = match text.strip_prefix(['-', '+']) {
-        Some(body) => (text.starts_with('-'), body),
-        None => (false, text),
-    };
+    let body = text.strip_prefix(['-', '+']).unwrap_or(text);
     match text.split_at_checked(2) {
         Some(("0o", it)) if digits(it, 8) => return whole(it, 8),
         Some(("0x", it)) if digits(it, 16) => return whole(it, 16),
@@ -38,10 +35,8 @@ fn number(text: &str) -> Reading {
         return Reading::Number(None);
     }
     if digits(body, 10) {
-        return match negative {
-            true => Reading::Number(format!("-{body}").parse::<i64>().ok().map(Number::from)),
-            false => whole(body, 10),
-        };
+        let below = || Reading::Number(text.parse::<i64>().ok().map(Number::from));
+        return if text.starts_with('-') { below() } else { whole(body, 10) };
     }
     if !float(body) {
         return Reading::Text;

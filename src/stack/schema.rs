@@ -156,8 +156,8 @@ fn child<'a>(definitions: &'a Map<String, Value>, schema: &'a Value, step: &str)
     let items = || schema.get("items").filter(|it| it.is_object() && step.parse::<usize>().is_ok());
     let others = || schema.get("additionalProperties").filter(|it| it.is_object());
     direct.or_else(items).or_else(others).or_else(|| {
-        let branches = ["anyOf", "oneOf", "allOf"].iter().filter_map(|it| schema.get(it)?.as_array()).flatten();
-        branches.filter_map(|it| child(definitions, it, step)).next()
+        let mut branches = ["anyOf", "oneOf", "allOf"].iter().filter_map(|it| schema.get(it)?.as_array()).flatten();
+        branches.find_map(|it| child(definitions, it, step))
     })
 }
 

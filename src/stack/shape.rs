@@ -11,6 +11,7 @@ use super::{
     near::{list, nearest, quote, suggest},
     schema::{field, target},
     tree::{dotted, join},
+    units,
 };
 use crate::address::Need;
 
@@ -105,16 +106,15 @@ impl Shape {
             let branches = schema.get(key).and_then(Value::as_array);
             branches.into_iter().flatten().for_each(|it| self.search(it, value, at, found));
         }
-        let within = |step: &str| schema.get("properties")?.get(step).or_else(|| schema.get("additionalProperties"));
-        match value {
-            Value::Object(map) => map.iter().for_each(|(key, it)| {
+        let named = |key: &str| schema.get("properties").and_then(|it| it.get(key));
+        let within = |key: &str| named(key).or_else(|| schema.get("additionalProperties"));
+        if let Value::Object(map) = value {
+            for (key, it) in map {
                 within(key).into_iter().for_each(|schema| self.search(schema, it, &join(at, key), found));
-            }),
-            Value::Array(items) => items.iter().enumerate().for_each(|(i, it)| {
-                let schema = schema.get("items");
-                schema.into_iter().for_each(|schema| self.search(schema, it, &format!("{at}/{i}"), found));
-            }),
-            _ => (),
+            }
+        }
+        if let (Value::Array(items), Some(schema)) = (value, schema.get("items")) {
+            items.iter().enumerate().for_each(|(i, it)| self.search(schema, it, &format!("{at}/{i}"), found));
         }
     }
 
@@ -277,18 +277,19 @@ impl Words<'_> {
         }
         let variants: Vec<&str> = rest.iter().filter_map(|it| variant(it, at)).collect();
         if let Some(map) = value.as_object().filter(|_| variants.len() == rest.len() && !variants.is_empty()) {
-            return match map.keys().next() {
+            let key = map.keys().next();
+            let near = key.map(|it| near_prefix(it, &variants)).unwrap_or_default();
+            let help = Some(format!("{near}it is one of {}", list(&variants)));
+            let this = self.name(at);
+            let it = match key {
+                None => finding(at, Code::InvalidValue, format!("{this} must not be empty"), "empty", help),
                 Some(key) => {
-                    let help = format!("{}it is one of {}", near_prefix(key, &variants), list(&variants));
-                    let message = format!("{} cannot be {}", self.name(at), quote(key));
-                    let it = finding(at, Code::UnknownField, message, "not one of those allowed", Some(help));
-                    vec![Finding { key: Some(key.clone()), ..it }]
-                }
-                None => {
-                    let help = Some(format!("it is one of {}", list(&variants)));
-                    vec![finding(at, Code::InvalidValue, format!("{} must not be empty", self.name(at)), "empty", help)]
+                    let message = format!("{this} cannot be {}", quote(key));
+                    let it = finding(at, Code::UnknownField, message, "not one of those allowed", help);
+                    Finding { key: Some(key.clone()), ..it }
                 }
             };
+            return vec![it];
         }
         // Whoever wrote `{sql: {…}}` meant the variant `sql`: its errors lie within.
         let depth = |it: &ValidationError<'_>| it.instance_path().as_str().len();
@@ -332,27 +333,8 @@ impl Words<'_> {
 
     /// Guesses the quantity that was meant by `7 days` or `256MB`.
     fn candidates(&self, error: &ValidationError<'_>, value: &Value) -> Option<String> {
-        let text: String = value.as_str()?.chars().filter(|it| !it.is_whitespace() && *it != '_').collect();
-        let (number, unit) = text.split_at_checked(text.find(|it: char| !it.is_ascii_digit())?)?;
-        let units: &[&str] = match unit.to_lowercase().as_str() {
-            "ms" | "msec" | "millis" | "milliseconds" | "millisecond" => &["ms"],
-            "s" | "sec" | "secs" | "second" | "seconds" => &["s"],
-            "m" | "min" | "mins" | "minute" | "minutes" => &["m", "MiB"],
-            "h" | "hr" | "hrs" | "hour" | "hours" => &["h"],
-            "d" | "day" | "days" => &["d"],
-            "w" | "week" | "weeks" => {
-                let days = number.parse::<u64>().ok()?.checked_mul(7)?;
-                return Some(format!("{days}d")).filter(|it| self.fits(error, &it.as_str().into()));
-            }
-            "b" | "byte" | "bytes" => &["B"],
-            "k" | "kb" | "kib" => &["KiB"],
-            "mb" | "mib" => &["MiB"],
-            "g" | "gb" | "gib" => &["GiB"],
-            "t" | "tb" | "tib" => &["TiB"],
-            _ => return None,
-        };
-        let meant = units.iter().map(|unit| format!("{number}{unit}"));
-        meant.filter(|it| self.definition(error).is_some() && self.fits(error, &it.as_str().into())).next()
+        self.definition(error)?;
+        units::meant(value.as_str()?).into_iter().find(|it| self.fits(error, &it.as_str().into()))
     }
 
     /// Names a field: `memory` of function.ingest.

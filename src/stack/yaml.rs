@@ -107,14 +107,15 @@ impl Reader<'_> {
                 self.value(Node::new(Data::Unusable, place), true);
             }
             Event::Anchor(..) => self.refuse("anchors are not used in stack files", &place, "leave it out"),
-            Event::Scalar(text, style, _, tag) => match self.open.last() {
-                Some(Open::Map(_, _, Key::Awaited)) => self.key(text, *style, place),
-                _ => {
+            Event::Scalar(text, style, _, tag) => {
+                if let Some(Open::Map(_, _, Key::Awaited)) = self.open.last() {
+                    self.key(text, *style, place);
+                } else {
                     let data = if tag.is_some() { Data::Unusable } else { self.scalar(text, *style, &place) };
                     let empty = place.span().is_empty();
                     self.value(Node::new(data, place), empty);
                 }
-            },
+            }
             Event::SequenceStart(style, ..) => {
                 let place = self.opening(*style, place);
                 self.open.push(Open::List(Vec::new(), place));
