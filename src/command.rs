@@ -80,3 +80,30 @@ impl Global {
         Terminal::detect(self.json, self.no_color)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Outer {
+        /// As the program has it.
+        #[arg(long, global = true)]
+        json: bool,
+    }
+
+    /// The verbs have a `--json` of their own; it must get along with one that holds everywhere.
+    #[test]
+    fn json_may_be_asked_for_before_and_after_the_verb() {
+        let verb = graph::GraphArgs::augment_args(clap::Command::new("graph"));
+        let command = Outer::command().subcommand(verb);
+        command.clone().debug_assert();
+        for line in ["x --json graph local", "x graph local --json", "x graph --json local"] {
+            let found = command.clone().get_matches_from(line.split(' '));
+            let (_, found) = found.subcommand().expect("a verb");
+            assert!(graph::GraphArgs::from_arg_matches(found).expect("fits").json, "{line}");
+        }
+    }
+}

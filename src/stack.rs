@@ -29,10 +29,11 @@ pub mod schema;
 mod shape;
 mod source;
 mod tree;
+mod units;
 mod yaml;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use explain::{Explained, Explanation, Overrode, explain};
 pub use file::{names, root};
@@ -86,7 +87,7 @@ fn hash(settings: &Settings, resources: &BTreeMap<Address, Definition>) -> Strin
         .collect();
     let mut whole = json!({ "settings": settings, "resources": resources });
     whole.sort_all_objects();
-    Sha256::digest(whole.to_string()).iter().map(|it| format!("{it:02x}")).collect()
+    Sha256::digest(whole.to_string()).iter().fold(String::new(), |hex, it| hex + &format!("{it:02x}"))
 }
 
 /// A stack whose every mistake is mended: references resolve, there is no cycle, values fit.

@@ -27,6 +27,7 @@ pub struct ExplainArgs {
     #[arg(value_name = "STACK", add = clap_complete::ArgValueCompleter::new(super::completions::stacks))]
     pub stack: String,
     /// The resource or field: `function.ingest`, `function.ingest.memory`, `stack.region`
+    #[arg(value_name = "RESOURCE[.FIELD]")]
     pub target: String,
     /// Print the result as JSON
     #[arg(long)]
@@ -108,4 +109,83 @@ fn data(it: &Explanation) -> Value {
         "subject": it.subject, "description": it.about, "origin": it.origin.as_ref().map(place),
         "fields": fields.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::tests::{BASE, kinds::KINDS, project};
+
+    const LOCAL: &str = "\
+extends: base.yaml
+stack: { region: eu-central-1 }
+resources:
+  topic:
+    orders: { partitions: 12, retention: null }
+";
+
+    fn told(target: &str, json: bool) -> String {
+        let mut out = Vec::new();
+        let args = ExplainArgs { stack: "local".into(), target: target.into(), json };
+        let root = project(&[("base.yaml", BASE), ("local.yaml", LOCAL)]);
+        run(&args, root.path(), KINDS, &mut out).expect("it is there");
+        String::from_utf8(out).expect("text").lines().map(|it| format!("{}\n", it.trim_end())).collect()
+    }
+
+    #[test]
+    fn a_field() {
+        insta::assert_snapshot!(told("topic.orders.partitions", false), @r#"
+    topic.orders.partitions = 12
+      from stacks/local.yaml:5:27
+      overrides 6 from stacks/base.yaml:5:44
+      How many partitions it has. Can only grow.
+    "#);
+        insta::assert_snapshot!(told("topic.orders.retention", false), @r#"
+    topic.orders.retention = -
+      removed in stacks/local.yaml:5:42
+      overrides 7d from stacks/base.yaml:5:58
+      How long events are kept.
+    "#);
+        insta::assert_snapshot!(told("topic.orders.cleanup", false), @r#"
+    topic.orders.cleanup = delete
+      by default
+      What happens to old events.
+    "#);
+    }
+
+    #[test]
+    fn a_resource() {
+        insta::assert_snapshot!(told("topic.orders", false), @r#"
+    topic.orders is defined in stacks/base.yaml:5:5
+      A Kafka topic.
+      cluster       events  from stacks/base.yaml:5:24
+      partitions    12      from stacks/local.yaml:5:27, overrides 6 from stacks/base.yaml:5:44
+      retention     -       removed in stacks/local.yaml:5:42, overrides 7d from stacks/base.yaml:5:58
+      cleanup       delete  by default
+      protect       false   by default
+      renamed_from  -       not set
+      after         []      by default
+    "#);
+    }
+
+    #[test]
+    fn the_settings() {
+        insta::assert_snapshot!(told("stack", false), @r#"
+    stack is defined in stacks/local.yaml:2:1
+      target  aws           by default
+      region  eu-central-1  from stacks/local.yaml:2:18
+    "#);
+    }
+
+    #[test]
+    fn json() {
+        let it: Value = serde_json::from_str(&told("topic.orders.partitions", true)).expect("JSON");
+        let field = json!({
+            "field": "partitions", "value": 12,
+            "origin": { "file": "stacks/local.yaml", "line": 5, "column": 27 },
+            "overrides": [{ "value": 6, "origin": { "file": "stacks/base.yaml", "line": 5, "column": 44 } }],
+            "description": "How many partitions it has. Can only grow.",
+        });
+        assert_eq!(it["fields"], json!([field]));
+    }
 }

@@ -7,8 +7,7 @@ use crate::{resource::Kind, stack::schema};
 /// Print the JSON Schema of stack files
 ///
 /// The project keeps it in `stacks/stack.schema.json`, to which the first line of every stack file points editors:
-/// `# yaml-language-server: $schema=stack.schema.json`. After a change of ecomctl, write it anew:
-/// `ecomctl schema > stacks/stack.schema.json`.
+/// `# yaml-language-server: $schema=stack.schema.json`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,4 +25,18 @@ pub struct SchemaArgs {
 /// The result could not be written.
 pub fn run(_: &SchemaArgs, _: &Path, kinds: &[&dyn Kind], out: &mut dyn Write) -> Result<(), super::Failed> {
     Ok(write!(out, "{}", schema::text(kinds))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::tests::kinds::KINDS;
+
+    #[test]
+    fn it_is_json_and_knows_the_kinds() {
+        let mut out = Vec::new();
+        run(&SchemaArgs { json: false }, Path::new("."), KINDS, &mut out).expect("written");
+        let it: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        assert!(it["$defs"]["topic"]["properties"]["partitions"].is_object());
+    }
 }

@@ -79,3 +79,59 @@ fn counts(stack: &Stack) -> Value {
         "hash": stack.hash,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        command::Failed,
+        stack::tests::{BASE, kinds::KINDS, project},
+    };
+
+    fn run_on(files: &[(&str, &str)], stacks: &[&str], json: bool) -> (String, Result<(), Failed>) {
+        let args = ValidateArgs { stacks: stacks.iter().map(ToString::to_string).collect(), json };
+        let mut out = Vec::new();
+        let result = run(&args, project(files).path(), KINDS, &mut out);
+        (String::from_utf8(out).expect("text"), result)
+    }
+
+    const FILES: &[(&str, &str)] = &[
+        ("base.yaml", BASE),
+        ("a.yaml", "extends: base.yaml\n"),
+        ("b.yaml", "extends: base.yaml\nresources: { topic: { orders: { partitions: 0 } } }\n"),
+    ];
+
+    #[test]
+    fn sound_stacks_are_counted() {
+        let (out, result) = run_on(FILES, &["a"], false);
+        assert!(result.is_ok());
+        assert_eq!(out, "a: 5 resources of 4 kinds, 2 references\n");
+    }
+
+    #[test]
+    fn one_bad_stack_hides_no_good_one() {
+        let (out, result) = run_on(FILES, &[], false);
+        assert_eq!(out, "a: 5 resources of 4 kinds, 2 references\n");
+        let err = result.expect_err("b has a mistake");
+        assert_eq!((err.exit_code(), err.to_string()), (4, "stack `b` has a mistake".to_owned()));
+    }
+
+    #[test]
+    fn as_json_the_mistakes_are_in_the_result() {
+        let (out, result) = run_on(FILES, &[], true);
+        assert!(result.is_err());
+        let it: Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(it["stacks"][0]["resources"], 5);
+        assert_eq!(it["rejected"]["mistakes"][0]["labels"][0]["line"], 2);
+        assert_eq!(it["rejected"]["mistakes"][0]["code"], "stack::invalid_value");
+    }
+
+    #[test]
+    fn a_stack_that_is_not_there_is_wrong_usage() {
+        let (_, result) = run_on(FILES, &["c"], false);
+        assert_eq!(result.expect_err("no such stack").exit_code(), 2);
+        let (out, result) = run_on(&[], &[], false);
+        assert!(result.is_ok());
+        assert_eq!(out, "there are no stacks in stacks/\n");
+    }
+}

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What stands in a file under an address, whether it can be used or not.
-pub struct Found<'a> {
+pub(super) struct Found<'a> {
     /// Where it is defined.
     pub entry: &'a Entry,
     /// What it refers to.
@@ -33,7 +33,7 @@ pub struct Found<'a> {
 
 /// What a tree holds.
 #[derive(Default)]
-pub struct Contents<'a> {
+pub(super) struct Contents<'a> {
     /// Where and how it is deployed.
     pub settings: Settings,
     /// Its resources.
@@ -45,7 +45,7 @@ pub struct Contents<'a> {
 }
 
 /// Checks a tree.
-pub struct Check<'a> {
+pub(super) struct Check<'a> {
     kinds: &'a [&'a dyn Kind],
     shapes: BTreeMap<&'static str, Shape>,
     catalog: Catalog,
@@ -54,12 +54,12 @@ pub struct Check<'a> {
 
 impl<'a> Check<'a> {
     /// Prepares to check against these kinds.
-    pub fn new(kinds: &'a [&'a dyn Kind], mistakes: &'a mut Vec<Mistake>) -> Self {
+    pub(super) fn new(kinds: &'a [&'a dyn Kind], mistakes: &'a mut Vec<Mistake>) -> Self {
         Self { kinds, shapes: BTreeMap::new(), catalog: Catalog::new(kinds), mistakes }
     }
 
     /// Checks everything that a file says.
-    pub fn contents<'t>(&mut self, tree: &'t Node) -> Contents<'t> {
+    pub(super) fn contents<'t>(&mut self, tree: &'t Node) -> Contents<'t> {
         let mut contents = Contents::default();
         for (key, entry) in tree.map().into_iter().flatten() {
             match key.as_str() {
@@ -71,9 +71,8 @@ impl<'a> Check<'a> {
                         None => suggest(key, ["extends", "stack", "resources"], "sections"),
                     };
                     let message = format!("a stack file has no section {}", quote(key));
-                    self.mistakes.push(
-                        Mistake::new(Code::UnknownSection, message).at(&entry.key, "no such section").help(help),
-                    );
+                    self.mistakes
+                        .push(Mistake::new(Code::UnknownSection, message).at(&entry.key, "no such section").help(help));
                 }
             }
         }
@@ -147,7 +146,8 @@ impl<'a> Check<'a> {
             return found;
         }
         let catalog = &self.catalog;
-        let shape = self.shapes.entry(kind.name()).or_insert_with(|| Shape::new(catalog.kind(kind.name()).unwrap_or_default()));
+        let shape =
+            self.shapes.entry(kind.name()).or_insert_with(|| Shape::new(catalog.kind(kind.name()).unwrap_or_default()));
         let mut value = entry.node.json();
         let findings = shape.findings(&address.to_string(), &value);
         let broken = !findings.is_empty();
@@ -233,14 +233,18 @@ impl<'a> Check<'a> {
             && better.len() <= super::LONGEST;
         let message = format!("{} cannot be the name of a {}", quote(&address.name), address.kind);
         let mistake = Mistake::new(Code::InvalidName, message).at(key, if short { "this name" } else { "too long" });
-        let rule = format!("a name has lower-case letters, digits and single underscores, and at most {} of them", super::LONGEST);
+        let rule = format!(
+            "a name has lower-case letters, digits and single underscores, and at most {} of them",
+            super::LONGEST
+        );
         self.mistakes.push(mistake.help(if fits { format!("did you mean `{better}`? {rule}") } else { rule }));
         false
     }
 
     fn is_map(&mut self, entry: &Entry, what: &str) -> bool {
         if entry.node.map().is_none() && entry.node.data != Data::Unusable {
-            let mistake = Mistake::new(Code::WrongType, format!("{what} must be a map")).at(&entry.node.place, "expected keys");
+            let mistake =
+                Mistake::new(Code::WrongType, format!("{what} must be a map")).at(&entry.node.place, "expected keys");
             self.mistakes.push(mistake);
         }
         entry.node.map().is_some()
@@ -287,7 +291,7 @@ fn unusable(node: &Node) -> bool {
 }
 
 /// Finds the place of a field, or of what holds it where the file does not set it.
-pub fn place(entry: &Entry, pointer: &str) -> Place {
+pub(super) fn place(entry: &Entry, pointer: &str) -> Place {
     let (node, _) = entry.node.walk(pointer);
     if std::ptr::eq(node, &raw const entry.node) { entry.key.clone() } else { node.place.clone() }
 }

@@ -156,7 +156,9 @@ impl Subject<'_> {
 
     /// Collects what is beneath a field. Maps are opened; lists are not, because they are overridden as a whole.
     fn leaves(&self, at: &str, value: &Value, found: &mut Vec<Explained>) {
-        if let Value::Object(map) = value && !(map.is_empty() && !at.is_empty()) {
+        if let Value::Object(map) = value
+            && (!map.is_empty() || at.is_empty())
+        {
             map.iter().for_each(|(key, it)| self.leaves(&join(at, key), it, found));
             // What a file removes from a map of free keys is worth telling too.
             let entries = self.node.and_then(|it| it.find(at)?.map()).into_iter().flatten();

@@ -22,7 +22,7 @@ const LARGEST: u64 = 1 << 20;
 const LONGEST: usize = 16;
 
 /// The files of one stack, merged.
-pub struct Files {
+pub(super) struct Files {
     /// The merged tree, without `extends`.
     pub tree: Node,
     /// The mistakes so far.
@@ -67,7 +67,7 @@ pub fn names(root: &Path) -> Result<Vec<String>, Rejected> {
 ///
 /// # Errors
 /// Says that there is no such stack, or why one of the files cannot be read.
-pub fn read(root: &Path, name: &str) -> Result<Files, Rejected> {
+pub(super) fn read(root: &Path, name: &str) -> Result<Files, Rejected> {
     let mut path = Path::new(DIRECTORY).join(format!("{name}.yaml"));
     if !fits(name) || !root.join(&path).is_file() {
         return Err(missing(root, name));
@@ -185,9 +185,7 @@ fn unreadable(root: &Path, path: &Path, why: &Unreadable, from: Option<&Place>) 
             at(Mistake::new(Code::Extends, format!("there is no file {file}"))).help(help)
         }
         Unreadable::Io(err) => at(Mistake::new(Code::Unreadable, format!("{file} cannot be read: {err}"))),
-        Unreadable::Large => {
-            at(Mistake::new(Code::Unreadable, format!("{file} is larger than {} KiB", LARGEST >> 10)))
-        }
+        Unreadable::Large => at(Mistake::new(Code::Unreadable, format!("{file} is larger than {} KiB", LARGEST >> 10))),
         Unreadable::NoText(line) => {
             let help = "save it as UTF-8".to_owned();
             at(Mistake::new(Code::Unreadable, format!("{file}:{line} is not UTF-8 text"))).help(help)

@@ -8,14 +8,21 @@ use super::{
     near::{list, nearest},
     source::Place,
 };
-use crate::{address::{Address, Need}, resource::{Kind, kind}};
+use crate::{
+    address::{Address, Need},
+    resource::{Kind, kind},
+};
 
 /// Finds the mistakes between the resources of a stack.
-pub fn mistakes(contents: &Contents<'_>, kinds: &[&dyn Kind]) -> Vec<Mistake> {
+pub(super) fn mistakes(contents: &Contents<'_>, kinds: &[&dyn Kind]) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for (address, found) in &contents.resources {
         let unknown = found.needs.iter().filter(|it| !contents.resources.contains_key(&it.to));
-        mistakes.extend(unknown.filter(|it| !contents.meant.contains(&it.to)).map(|it| missing(address, found, it, contents, kinds)));
+        mistakes.extend(
+            unknown
+                .filter(|it| !contents.meant.contains(&it.to))
+                .map(|it| missing(address, found, it, contents, kinds)),
+        );
     }
     mistakes.extend(cycles(contents));
     mistakes.extend(renames(contents));
@@ -37,7 +44,8 @@ fn missing(from: &Address, found: &Found<'_>, need: &Need, contents: &Contents<'
         return mistake.at(&at, format!("this {} is removed", to.kind)).at(removed, format!("{to} is removed here"));
     }
     let mistake = mistake.at(&at, format!("no {} has this name", to.kind));
-    let same: Vec<&str> = contents.resources.keys().filter(|it| it.kind == to.kind).map(|it| it.name.as_str()).collect();
+    let same: Vec<&str> =
+        contents.resources.keys().filter(|it| it.kind == to.kind).map(|it| it.name.as_str()).collect();
     let other = contents.resources.keys().find(|it| it.name == to.name);
     let mistake = mistake.help(other.map(|it| format!("there is {it}, but a {} is needed here", to.kind)));
     mistake.help(match nearest(&to.name, same.iter().copied()) {
@@ -68,7 +76,9 @@ fn cycles(contents: &Contents<'_>) -> Vec<Mistake> {
         };
         mistakes.push(knot(&edges, &cycle));
         edges.retain(|it, _| !cycle.contains(it));
-        edges.values_mut().for_each(|it| it.retain(|it, _| !cycle.contains(it)));
+        for it in edges.values_mut() {
+            it.retain(|it, _| !cycle.contains(it));
+        }
     }
 }
 
@@ -78,7 +88,9 @@ fn trim(edges: &mut Edges<'_>) {
         let before = edges.len();
         edges.retain(|_, to| !to.is_empty());
         let left: BTreeSet<&Address> = edges.keys().copied().collect();
-        edges.values_mut().for_each(|it| it.retain(|it, _| left.contains(it)));
+        for it in edges.values_mut() {
+            it.retain(|it, _| left.contains(it));
+        }
         if edges.len() == before && edges.values().all(|it| !it.is_empty()) {
             return;
         }
@@ -115,7 +127,9 @@ fn knot(edges: &Edges<'_>, cycle: &[&Address]) -> Mistake {
     };
     let mut mistake = Mistake::new(Code::Cycle, message);
     for pair in around.windows(2) {
-        if let [from, to] = pair && let Some(at) = edges.get(*from).and_then(|it| it.get(*to)) {
+        if let [from, to] = pair
+            && let Some(at) = edges.get(*from).and_then(|it| it.get(*to))
+        {
             mistake = mistake.at(at, format!("{from} needs {to}"));
         }
     }

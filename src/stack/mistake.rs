@@ -6,7 +6,7 @@ use miette::{Diagnostic, LabeledSpan, SourceCode};
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use serde_json::{Value, json};
 
-use super::source::Place;
+use super::{near::harmless, source::Place};
 
 /// How many mistakes are shown at most.
 pub const SHOWN: usize = 50;
@@ -77,20 +77,20 @@ pub struct Mistake {
 impl Mistake {
     /// Starts a mistake that stands in no file.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), labels: Vec::new(), help: Vec::new() }
+        Self { code, message: harmless(&message.into()), labels: Vec::new(), help: Vec::new() }
     }
 
     /// Points at a place. The first is where the mistake is; more explain it.
     #[must_use]
     pub fn at(mut self, place: &Place, label: impl Into<String>) -> Self {
-        self.labels.push((place.clone(), label.into()));
+        self.labels.push((place.clone(), harmless(&label.into())));
         self
     }
 
     /// Says what to do. More than one is shown line by line.
     #[must_use]
     pub fn help(mut self, help: impl Into<Option<String>>) -> Self {
-        self.help.extend(help.into());
+        self.help.extend(help.into().map(|it| harmless(&it)));
         self
     }
 
@@ -177,7 +177,7 @@ impl Rejected {
     pub fn new(stack: &str, mut mistakes: Vec<Mistake>) -> Self {
         let file = |it: &Mistake| it.place().map(|it| (it.source().path().clone(), it.span().start));
         mistakes.sort_by_key(file);
-        Self { stacks: vec![stack.to_owned()], mistakes, hidden: 0 }.distinct()
+        Self { stacks: vec![harmless(stack)], mistakes, hidden: 0 }.distinct()
     }
 
     /// Makes one error of the errors of several stacks. What lies in a file that they share is said once.

@@ -8,7 +8,7 @@ const LISTED: usize = 12;
 const LONGEST: usize = 64;
 
 /// Finds the name that is most like a word, when one is like it at all.
-pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;
     }
@@ -19,13 +19,11 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
         let other = plain(name);
         (strsim::damerau_levenshtein(&word, &other), strsim::jaro_winkler(&word, &other), name)
     });
-    like.filter(|it| it.0 <= slips || it.1 > 0.9)
-        .min_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)))
-        .map(|it| it.2)
+    like.filter(|it| it.0 <= slips || it.1 > 0.9).min_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1))).map(|it| it.2)
 }
 
 /// Suggests the nearest name, or else lists all there are; `what` names them in the plural.
-pub fn suggest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>, what: &str) -> String {
+pub(super) fn suggest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>, what: &str) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     match nearest(word, names.iter().copied()) {
         Some(it) => format!("did you mean `{it}`?"),
@@ -35,7 +33,7 @@ pub fn suggest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>, what: &
 }
 
 /// Lists names as `a`, `b` and 3 more.
-pub fn list(names: &[impl Display]) -> String {
+pub(super) fn list(names: &[impl Display]) -> String {
     let shown: Vec<String> = names.iter().take(LISTED).map(|it| format!("`{it}`")).collect();
     let more = names.len() - shown.len();
     match shown.as_slice() {
@@ -45,8 +43,17 @@ pub fn list(names: &[impl Display]) -> String {
     }
 }
 
+/// Escapes what a terminal would obey: texts of mistakes hold keys and values of files.
+pub(super) fn harmless(text: &str) -> String {
+    let escape = |it: char| match it {
+        it if it.is_control() => it.escape_default().to_string(),
+        it => it.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
 /// Shows a value within a sentence: in one line, shortened, harmless to a terminal.
-pub fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     const MOST: usize = 40;
     let escaped = |it: &str| it.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"");
     match text.char_indices().nth(MOST) {
@@ -88,6 +95,7 @@ mod tests {
     #[test]
     fn quoted_values_cannot_steer_a_terminal() {
         assert_eq!(quote("it's\u{1b}[31m\n"), "`it's\\u{1b}[31m\\n`");
+        assert_eq!(harmless("a\u{1b}[0m\tb"), "a\\u{1b}[0m\\tb");
         assert_eq!(quote(&"ä".repeat(41)), format!("`{}…`", "ä".repeat(40)));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Number;
 use super::tree::Data;
 
 /// Reads a plain scalar: nothing, a truth value, a number, or text. `None` for a number that JSON cannot hold.
-pub fn resolve(text: &str) -> Option<Data> {
+pub(super) fn resolve(text: &str) -> Option<Data> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Some(Data::Null),
         "true" | "True" | "TRUE" => Some(Data::Bool(true)),
@@ -25,10 +25,7 @@ enum Reading {
 fn number(text: &str) -> Reading {
     let digits = |it: &str, radix| !it.is_empty() && it.chars().all(|it| it.is_digit(radix));
     let whole = |it: &str, radix| Reading::Number(u64::from_str_radix(it, radix).ok().map(Number::from));
-    let (negative, body) = match text.strip_prefix(['-', '+']) {
-        Some(body) => (text.starts_with('-'), body),
-        None => (false, text),
-    };
+    let body = text.strip_prefix(['-', '+']).unwrap_or(text);
     match text.split_at_checked(2) {
         Some(("0o", it)) if digits(it, 8) => return whole(it, 8),
         Some(("0x", it)) if digits(it, 16) => return whole(it, 16),
@@ -38,10 +35,8 @@ fn number(text: &str) -> Reading {
         return Reading::Number(None);
     }
     if digits(body, 10) {
-        return match negative {
-            true => Reading::Number(format!("-{body}").parse::<i64>().ok().map(Number::from)),
-            false => whole(body, 10),
-        };
+        let below = || Reading::Number(text.parse::<i64>().ok().map(Number::from));
+        return if text.starts_with('-') { below() } else { whole(body, 10) };
     }
     if !float(body) {
         return Reading::Text;
@@ -87,7 +82,9 @@ mod tests {
             let Some(Data::Number(it)) = resolve(text) else { panic!("{text} is a number") };
             assert_eq!(json!(it), meant, "{text}");
         }
-        for text in ["yes", "no", "on", "off", "1_000", "1:30", "0b1", "-", ".", "+", "e5", "1e", "1.2.3", "7d", "-.nan"] {
+        for text in
+            ["yes", "no", "on", "off", "1_000", "1:30", "0b1", "-", ".", "+", "e5", "1e", "1.2.3", "7d", "-.nan"]
+        {
             assert_eq!(resolve(text), Some(Data::Text(text.to_owned())), "{text}");
         }
         for text in [".inf", "-.INF", ".NaN", "18446744073709551616", "-9223372036854775809", "1e999"] {

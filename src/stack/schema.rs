@@ -156,8 +156,8 @@ fn child<'a>(definitions: &'a Map<String, Value>, schema: &'a Value, step: &str)
     let items = || schema.get("items").filter(|it| it.is_object() && step.parse::<usize>().is_ok());
     let others = || schema.get("additionalProperties").filter(|it| it.is_object());
     direct.or_else(items).or_else(others).or_else(|| {
-        let branches = ["anyOf", "oneOf", "allOf"].iter().filter_map(|it| schema.get(it)?.as_array()).flatten();
-        branches.filter_map(|it| child(definitions, it, step)).next()
+        let mut branches = ["anyOf", "oneOf", "allOf"].iter().filter_map(|it| schema.get(it)?.as_array()).flatten();
+        branches.find_map(|it| child(definitions, it, step))
     })
 }
 
@@ -216,7 +216,8 @@ fn lenient(schema: &mut Value, variant: bool) {
 
 /// Allows `null` beside what a schema allows. Its description stays outside, where editors look for it.
 fn nullable(schema: &mut Value) {
-    let allows = |it: &Value| it["type"] == "null" || it["type"].as_array().is_some_and(|it| it.contains(&"null".into()));
+    let allows =
+        |it: &Value| it["type"] == "null" || it["type"].as_array().is_some_and(|it| it.contains(&"null".into()));
     let already = schema["anyOf"].as_array().is_some_and(|it| it.iter().any(allows));
     let Value::Object(map) = schema else { return };
     if already || allows(&Value::Object(map.clone())) {

@@ -1,6 +1,9 @@
 //! Compares values with a JSON Schema and says in plain words what does not fit. Knows no files.
 
-use jsonschema::{JsonType, ValidationError, Validator, error::{TypeKind, ValidationErrorKind as Reason}};
+use jsonschema::{
+    JsonType, ValidationError, Validator,
+    error::{TypeKind, ValidationErrorKind as Reason},
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -8,18 +11,19 @@ use super::{
     near::{list, nearest, quote, suggest},
     schema::{field, target},
     tree::{dotted, join},
+    units,
 };
 use crate::address::Need;
 
 /// The schema of something, ready for use.
-pub struct Shape {
+pub(super) struct Shape {
     root: Value,
     validator: Result<Validator, String>,
 }
 
 /// Something that does not fit.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Finding {
+pub(super) struct Finding {
     /// Where, as a JSON pointer.
     pub at: String,
     /// The key of the value at [`Finding::at`] that is meant, rather than the value itself.
@@ -36,13 +40,13 @@ pub struct Finding {
 
 impl Shape {
     /// Prepares a schema that is complete in itself.
-    pub fn new(root: Value) -> Self {
+    pub(super) fn new(root: Value) -> Self {
         let validator = jsonschema::draft202012::new(&root).map_err(|err| err.to_string());
         Self { root, validator }
     }
 
     /// Returns the description of a field: its own, or that of its type.
-    pub fn about(&self, pointer: &str) -> Option<&str> {
+    pub(super) fn about(&self, pointer: &str) -> Option<&str> {
         let schema = field(&self.root, pointer)?;
         let described = |it: &'_ Value| it.get("description").is_some();
         let schema = if described(schema) { schema } else { self.resolve(schema) };
@@ -50,14 +54,14 @@ impl Shape {
     }
 
     /// Lists the fields of the object at a pointer.
-    pub fn fields(&self, pointer: &str) -> Vec<&str> {
+    pub(super) fn fields(&self, pointer: &str) -> Vec<&str> {
         let schema = field(&self.root, pointer).map(|it| self.resolve(it));
         let fields = schema.and_then(|it| it.get("properties")?.as_object());
         fields.into_iter().flat_map(Map::keys).map(String::as_str).collect()
     }
 
     /// Lists what does not fit. `subject` names the whole, such as `topic.orders`.
-    pub fn findings(&self, subject: &str, value: &Value) -> Vec<Finding> {
+    pub(super) fn findings(&self, subject: &str, value: &Value) -> Vec<Finding> {
         let validator = match &self.validator {
             Ok(it) => it,
             Err(err) => {
@@ -81,7 +85,7 @@ impl Shape {
     }
 
     /// Finds the references within a value by the schema alone: for values that do not fit otherwise.
-    pub fn references(&self, value: &Value) -> Vec<Need> {
+    pub(super) fn references(&self, value: &Value) -> Vec<Need> {
         let mut found = Vec::new();
         self.search(&self.root, value, "", &mut found);
         found
@@ -102,16 +106,15 @@ impl Shape {
             let branches = schema.get(key).and_then(Value::as_array);
             branches.into_iter().flatten().for_each(|it| self.search(it, value, at, found));
         }
-        let within = |step: &str| schema.get("properties")?.get(step).or_else(|| schema.get("additionalProperties"));
-        match value {
-            Value::Object(map) => map.iter().for_each(|(key, it)| {
+        let named = |key: &str| schema.get("properties").and_then(|it| it.get(key));
+        let within = |key: &str| named(key).or_else(|| schema.get("additionalProperties"));
+        if let Value::Object(map) = value {
+            for (key, it) in map {
                 within(key).into_iter().for_each(|schema| self.search(schema, it, &join(at, key), found));
-            }),
-            Value::Array(items) => items.iter().enumerate().for_each(|(i, it)| {
-                let schema = schema.get("items");
-                schema.into_iter().for_each(|schema| self.search(schema, it, &format!("{at}/{i}"), found));
-            }),
-            _ => (),
+            }
+        }
+        if let (Value::Array(items), Some(schema)) = (value, schema.get("items")) {
+            items.iter().enumerate().for_each(|(i, it)| self.search(schema, it, &format!("{at}/{i}"), found));
         }
     }
 
@@ -139,7 +142,13 @@ impl Words<'_> {
             Reason::Required { property } => {
                 let key = property.as_str().unwrap_or_default();
                 let help = self.shape.about(&join(at, key)).map(|it| format!("`{key}`: {}", sentence(it)));
-                let mut it = finding(at, Code::MissingField, format!("{this} lacks `{key}`"), format!("`{key}` is missing"), help);
+                let mut it = finding(
+                    at,
+                    Code::MissingField,
+                    format!("{this} lacks `{key}`"),
+                    format!("`{key}` is missing"),
+                    help,
+                );
                 it.key = Some(key.to_owned());
                 vec![it]
             }
@@ -155,14 +164,24 @@ impl Words<'_> {
             Reason::Enum { options } => vec![self.choice(at, value, options.as_array().map_or(&[], Vec::as_slice))],
             Reason::Constant { expected_value } => vec![self.choice(at, value, &[expected_value.as_ref().clone()])],
             Reason::AnyOf { context } | Reason::OneOfNotValid { context } => self.branches(at, value, context),
-            Reason::Minimum { limit } => invalid(format!("must be at least {limit}, not {value}"), format!("less than {limit}")),
-            Reason::Maximum { limit } => invalid(format!("must be at most {limit}, not {value}"), format!("more than {limit}")),
-            Reason::ExclusiveMinimum { limit } => invalid(format!("must be more than {limit}, not {value}"), format!("not more than {limit}")),
-            Reason::ExclusiveMaximum { limit } => invalid(format!("must be less than {limit}, not {value}"), format!("not less than {limit}")),
+            Reason::Minimum { limit } => {
+                invalid(format!("must be at least {limit}, not {value}"), format!("less than {limit}"))
+            }
+            Reason::Maximum { limit } => {
+                invalid(format!("must be at most {limit}, not {value}"), format!("more than {limit}"))
+            }
+            Reason::ExclusiveMinimum { limit } => {
+                invalid(format!("must be more than {limit}, not {value}"), format!("not more than {limit}"))
+            }
+            Reason::ExclusiveMaximum { limit } => {
+                invalid(format!("must be less than {limit}, not {value}"), format!("not less than {limit}"))
+            }
             Reason::MinLength { limit: 1 } | Reason::MinItems { limit: 1 } | Reason::MinProperties { limit: 1 } => {
                 invalid("must not be empty".into(), "empty".into())
             }
-            Reason::MinLength { limit } => invalid(format!("must have at least {limit} characters"), "too short".into()),
+            Reason::MinLength { limit } => {
+                invalid(format!("must have at least {limit} characters"), "too short".into())
+            }
             Reason::MaxLength { limit } => invalid(format!("must have at most {limit} characters"), "too long".into()),
             Reason::MinItems { limit } => invalid(format!("must list at least {limit}"), "too few".into()),
             Reason::MaxItems { limit } => invalid(format!("must list at most {limit}"), "too many".into()),
@@ -181,7 +200,8 @@ impl Words<'_> {
 
     fn unknown(&self, at: &str, key: &str) -> Finding {
         let fields = self.shape.fields(at);
-        let what = if at.is_empty() { format!("fields of {}", self.subject) } else { format!("fields of `{}`", dotted(at)) };
+        let what =
+            if at.is_empty() { format!("fields of {}", self.subject) } else { format!("fields of `{}`", dotted(at)) };
         let message = format!("{} has no field {}", self.name(at), quote(key));
         let help = Some(suggest(key, fields, &what));
         Finding { key: Some(key.to_owned()), ..finding(at, Code::UnknownField, message, "no such field", help) }
@@ -205,12 +225,16 @@ impl Words<'_> {
                 "no" | "off" | "n" | "false" => Some("write `false`".to_owned()),
                 _ => None,
             },
-            Value::String(it) if it.parse::<f64>().is_ok() && types.iter().any(|it| *it == JsonType::Integer || *it == JsonType::Number) => {
+            Value::String(it)
+                if it.parse::<f64>().is_ok()
+                    && types.iter().any(|it| *it == JsonType::Integer || *it == JsonType::Number) =>
+            {
                 Some(format!("leave out the quotes: {it}"))
             }
-            Value::String(_) | Value::Number(_) if types.contains(&JsonType::Array) => {
-                Some(format!("write a list, also of one: [{}]", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
-            }
+            Value::String(_) | Value::Number(_) if types.contains(&JsonType::Array) => Some(format!(
+                "write a list, also of one: [{}]",
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            )),
             _ => None,
         };
         let message = format!("{} must be {expected}, not {}", self.name(at), found(value));
@@ -234,7 +258,8 @@ impl Words<'_> {
     /// A value that fits none of several schemas: says why it does not fit the one that was most likely meant.
     fn branches(&self, at: &str, value: &Value, context: &[Vec<ValidationError<'static>>]) -> Vec<Finding> {
         let null = |it: &&Vec<ValidationError<'_>>| {
-            let only = |it: &ValidationError<'_>| matches!(it.kind(), Reason::Type { kind: TypeKind::Single(JsonType::Null) });
+            let only =
+                |it: &ValidationError<'_>| matches!(it.kind(), Reason::Type { kind: TypeKind::Single(JsonType::Null) });
             !it.first().is_some_and(only)
         };
         let mut options = Vec::new();
@@ -252,25 +277,32 @@ impl Words<'_> {
         }
         let variants: Vec<&str> = rest.iter().filter_map(|it| variant(it, at)).collect();
         if let Some(map) = value.as_object().filter(|_| variants.len() == rest.len() && !variants.is_empty()) {
-            return match map.keys().next() {
+            let key = map.keys().next();
+            let near = key.map(|it| near_prefix(it, &variants)).unwrap_or_default();
+            let help = Some(format!("{near}it is one of {}", list(&variants)));
+            let this = self.name(at);
+            let it = match key {
+                None => finding(at, Code::InvalidValue, format!("{this} must not be empty"), "empty", help),
                 Some(key) => {
-                    let help = format!("{}it is one of {}", near_prefix(key, &variants), list(&variants));
-                    let message = format!("{} cannot be {}", self.name(at), quote(key));
-                    let it = finding(at, Code::UnknownField, message, "not one of those allowed", Some(help));
-                    vec![Finding { key: Some(key.clone()), ..it }]
-                }
-                None => {
-                    let help = Some(format!("it is one of {}", list(&variants)));
-                    vec![finding(at, Code::InvalidValue, format!("{} must not be empty", self.name(at)), "empty", help)]
+                    let message = format!("{this} cannot be {}", quote(key));
+                    let it = finding(at, Code::UnknownField, message, "not one of those allowed", help);
+                    Finding { key: Some(key.clone()), ..it }
                 }
             };
+            return vec![it];
         }
         // Whoever wrote `{sql: {…}}` meant the variant `sql`: its errors lie within.
         let depth = |it: &ValidationError<'_>| it.instance_path().as_str().len();
         let shallow = |it: &&Vec<ValidationError<'_>>| it.iter().filter(|it| depth(it) <= at.len()).count();
         match rest.into_iter().min_by_key(|it| (shallow(it), it.len())) {
             Some(it) => it.iter().flat_map(|it| self.say(it)).collect(),
-            None => vec![finding(at, Code::InvalidValue, format!("{} does not fit", self.name(at)), "does not fit", self.hint(at))],
+            None => vec![finding(
+                at,
+                Code::InvalidValue,
+                format!("{} does not fit", self.name(at)),
+                "does not fit",
+                self.hint(at),
+            )],
         }
     }
 
@@ -301,27 +333,8 @@ impl Words<'_> {
 
     /// Guesses the quantity that was meant by `7 days` or `256MB`.
     fn candidates(&self, error: &ValidationError<'_>, value: &Value) -> Option<String> {
-        let text: String = value.as_str()?.chars().filter(|it| !it.is_whitespace() && *it != '_').collect();
-        let (number, unit) = text.split_at_checked(text.find(|it: char| !it.is_ascii_digit())?)?;
-        let units: &[&str] = match unit.to_lowercase().as_str() {
-            "ms" | "msec" | "millis" | "milliseconds" | "millisecond" => &["ms"],
-            "s" | "sec" | "secs" | "second" | "seconds" => &["s"],
-            "m" | "min" | "mins" | "minute" | "minutes" => &["m", "MiB"],
-            "h" | "hr" | "hrs" | "hour" | "hours" => &["h"],
-            "d" | "day" | "days" => &["d"],
-            "w" | "week" | "weeks" => {
-                let days = number.parse::<u64>().ok()?.checked_mul(7)?;
-                return Some(format!("{days}d")).filter(|it| self.fits(error, &it.as_str().into()));
-            }
-            "b" | "byte" | "bytes" => &["B"],
-            "k" | "kb" | "kib" => &["KiB"],
-            "mb" | "mib" => &["MiB"],
-            "g" | "gb" | "gib" => &["GiB"],
-            "t" | "tb" | "tib" => &["TiB"],
-            _ => return None,
-        };
-        let meant = units.iter().map(|unit| format!("{number}{unit}"));
-        meant.filter(|it| self.definition(error).is_some() && self.fits(error, &it.as_str().into())).next()
+        self.definition(error)?;
+        units::meant(value.as_str()?).into_iter().find(|it| self.fits(error, &it.as_str().into()))
     }
 
     /// Names a field: `memory` of function.ingest.
@@ -337,7 +350,7 @@ impl Words<'_> {
 }
 
 /// Returns the first paragraph of a description, in one line.
-pub fn sentence(about: &str) -> String {
+pub(super) fn sentence(about: &str) -> String {
     about.split("\n\n").next().unwrap_or_default().replace('\n', " ")
 }
 

@@ -8,8 +8,8 @@ use super::Origin;
 
 /// One stack file: where it is and what it says.
 ///
-/// The text is without a byte-order mark. Its control characters are shown as `?`, so that a file cannot steer the
-/// terminal that shows its mistakes; [`Source::text`] is what was read.
+/// The text is without a byte-order mark. It is shown with `?` for control characters, so that a file cannot steer the
+/// terminal that shows its mistakes, and with the line breaks that YAML knows; [`Source::text`] is what was read.
 pub struct Source {
     path: PathBuf,
     text: String,
@@ -20,7 +20,7 @@ impl Source {
     /// Keeps the text of a file.
     pub fn new(path: PathBuf, text: &str) -> Arc<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Arc::new(Self { path, text: text.to_owned(), shown: text.chars().map(shown).collect() })
+        Arc::new(Self { path, text: text.to_owned(), shown: shown(text) })
     }
 
     /// Returns the file's path, relative to the project.
@@ -91,7 +91,7 @@ impl Place {
 
     /// Returns the file, line and column.
     pub fn origin(&self) -> Origin {
-        let text = self.source.text();
+        let text = &self.source.shown;
         let line = text[..self.span.start].matches('\n').count() + 1;
         Origin { file: self.source.path.clone(), line, column: column(text, self.span.start) + 1 }
     }
@@ -119,13 +119,20 @@ fn floor(text: &str, at: usize) -> usize {
 }
 
 /// Replaces what a terminal would obey by something of the same length in bytes.
-fn shown(it: char) -> char {
-    let steers = it.is_control() && !matches!(it, '\n' | '\r' | '\t')
-        || matches!(it, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    match (steers, it.len_utf8()) {
-        (false, _) => it,
-        (true, 1) => '?',
-        (true, 2) => '¿',
-        (true, _) => '\u{fffd}',
-    }
+fn shown(text: &str) -> String {
+    let mut next = text.chars().skip(1);
+    let harmless = |it: char| {
+        let next = next.next();
+        let steers = it.is_control() && !matches!(it, '\n' | '\r' | '\t')
+            || matches!(it, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match (it, it.len_utf8()) {
+            // To YAML it ends a line; a terminal would write the line again.
+            ('\r', _) if next != Some('\n') => '\n',
+            _ if !steers => it,
+            (_, 1) => '?',
+            (_, 2) => '¿',
+            _ => '\u{fffd}',
+        }
+    };
+    text.chars().map(harmless).collect()
 }

@@ -3,7 +3,7 @@
 mod diagnostics;
 mod explaining;
 mod fields;
-mod kinds;
+pub(crate) mod kinds;
 mod loading;
 mod properties;
 mod references;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use super::{Rejected, Stack, load};
 
 /// A stack without mistakes, to put mistakes into.
-const BASE: &str = "\
+pub(crate) const BASE: &str = "\
 resources:
   cluster:
     events: {}
@@ -35,7 +35,7 @@ resources:
 ";
 
 /// Makes a project of these files.
-fn project(files: &[(&str, &str)]) -> TempDir {
+pub(crate) fn project(files: &[(&str, &str)]) -> TempDir {
     let root = tempfile::tempdir().expect("a directory");
     fs::create_dir(root.path().join("stacks")).expect("stacks/");
     for (name, text) in files {

@@ -7,7 +7,7 @@ use super::source::Place;
 
 /// A value, where it stands, and what it overrode.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// The value.
     pub data: Data,
     /// Where it stands: the value itself, or the key of a map, list or nothing that begins on a line of its own.
@@ -18,7 +18,7 @@ pub struct Node {
 
 /// A value of YAML's core schema.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Data {
+pub(super) enum Data {
     /// Nothing: removes what another file says.
     Null,
     /// `true` or `false`.
@@ -37,7 +37,7 @@ pub enum Data {
 
 /// One entry of a map.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Where the key stands: in the file that said it first.
     pub key: Place,
     /// The value.
@@ -58,12 +58,12 @@ impl PartialEq for Entry {
 
 impl Node {
     /// Makes a value that overrode nothing.
-    pub fn new(data: Data, place: Place) -> Self {
+    pub(super) fn new(data: Data, place: Place) -> Self {
         Self { data, place, overrode: Vec::new() }
     }
 
     /// Returns the entries, when it is a map.
-    pub fn map(&self) -> Option<&IndexMap<String, Entry>> {
+    pub(super) fn map(&self) -> Option<&IndexMap<String, Entry>> {
         match &self.data {
             Data::Map(it) => Some(it),
             _ => None,
@@ -71,12 +71,12 @@ impl Node {
     }
 
     /// Returns the entry of a map.
-    pub fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
         self.map()?.get(key)
     }
 
     /// Takes an entry out of a map.
-    pub fn take(&mut self, key: &str) -> Option<Entry> {
+    pub(super) fn take(&mut self, key: &str) -> Option<Entry> {
         match &mut self.data {
             Data::Map(it) => it.shift_remove(key),
             _ => None,
@@ -84,12 +84,12 @@ impl Node {
     }
 
     /// Says whether it is nothing.
-    pub fn is_null(&self) -> bool {
+    pub(super) fn is_null(&self) -> bool {
         self.data == Data::Null
     }
 
     /// Walks along a JSON pointer as far as the file goes. The flag says whether it reached the end.
-    pub fn walk(&self, pointer: &str) -> (&Self, bool) {
+    pub(super) fn walk(&self, pointer: &str) -> (&Self, bool) {
         let mut node = self;
         for step in steps(pointer) {
             let next = match &node.data {
@@ -106,13 +106,13 @@ impl Node {
     }
 
     /// Finds what a JSON pointer points at.
-    pub fn find(&self, pointer: &str) -> Option<&Self> {
+    pub(super) fn find(&self, pointer: &str) -> Option<&Self> {
         let (node, whole) = self.walk(pointer);
         whole.then_some(node)
     }
 
     /// Returns the value as JSON. Entries of maps that are nothing are left out; what is unusable is null.
-    pub fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         match &self.data {
             Data::Null | Data::Unusable => Value::Null,
             Data::Bool(it) => (*it).into(),
@@ -133,7 +133,7 @@ impl Node {
 /// changes nothing; where no file removes anything or makes a map of what was none, the order of laying does not
 /// matter either.
 #[must_use]
-pub fn merge(base: Node, over: Node) -> Node {
+pub(super) fn merge(base: Node, over: Node) -> Node {
     match (base, over) {
         (Node { data: Data::Map(mut entries), place, overrode }, Node { data: Data::Map(news), .. }) => {
             for (key, new) in news {
@@ -159,17 +159,17 @@ pub fn merge(base: Node, over: Node) -> Node {
 }
 
 /// Splits a JSON pointer.
-pub fn steps(pointer: &str) -> impl Iterator<Item = String> {
+pub(super) fn steps(pointer: &str) -> impl Iterator<Item = String> {
     pointer.split('/').skip(1).map(|it| it.replace("~1", "/").replace("~0", "~"))
 }
 
 /// Appends a step to a JSON pointer.
-pub fn join(pointer: &str, step: &str) -> String {
+pub(super) fn join(pointer: &str, step: &str) -> String {
     format!("{pointer}/{}", step.replace('~', "~0").replace('/', "~1"))
 }
 
 /// Writes a JSON pointer the way people do: `columns[2].type`.
-pub fn dotted(pointer: &str) -> String {
+pub(super) fn dotted(pointer: &str) -> String {
     steps(pointer).fold(String::new(), |said, step| match step.parse::<usize>() {
         Ok(i) => format!("{said}[{i}]"),
         Err(_) if said.is_empty() => step,

@@ -20,7 +20,7 @@ use super::{
 const DEEPEST: usize = 32;
 
 /// Reads a file. `None` where it is no map: then the mistakes say why.
-pub fn read(source: &Arc<Source>, mistakes: &mut Vec<Mistake>) -> Option<Node> {
+pub(super) fn read(source: &Arc<Source>, mistakes: &mut Vec<Mistake>) -> Option<Node> {
     let options = options! {
         block_nesting_limit: DEEPEST,
         flow_nesting_limit: DEEPEST,
@@ -107,14 +107,15 @@ impl Reader<'_> {
                 self.value(Node::new(Data::Unusable, place), true);
             }
             Event::Anchor(..) => self.refuse("anchors are not used in stack files", &place, "leave it out"),
-            Event::Scalar(text, style, _, tag) => match self.open.last() {
-                Some(Open::Map(_, _, Key::Awaited)) => self.key(text, *style, place),
-                _ => {
+            Event::Scalar(text, style, _, tag) => {
+                if let Some(Open::Map(_, _, Key::Awaited)) = self.open.last() {
+                    self.key(text, *style, place);
+                } else {
                     let data = if tag.is_some() { Data::Unusable } else { self.scalar(text, *style, &place) };
                     let empty = place.span().is_empty();
                     self.value(Node::new(data, place), empty);
                 }
-            },
+            }
             Event::SequenceStart(style, ..) => {
                 let place = self.opening(*style, place);
                 self.open.push(Open::List(Vec::new(), place));
@@ -259,9 +260,7 @@ fn syntax(source: &Arc<Source>, err: &ScanError) -> Mistake {
         }
         ErrorKind::ExpectedFlowMappingSeparator => ("a `,` or `}` is missing before this".to_owned(), None),
         ErrorKind::ExpectedFlowSequenceSeparator => ("a `,` or `]` is missing before this".to_owned(), None),
-        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
-            ("a `:` is missing after a key".to_owned(), None)
-        }
+        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => ("a `:` is missing after a key".to_owned(), None),
         ErrorKind::RecursionLimitExceeded => (format!("this nests more than {DEEPEST} levels deep"), None),
         _ => (format!("this is no YAML: {}", err.info().replace('\n', " ")), None),
     };

@@ -4,9 +4,15 @@ use super::*;
 use crate::stack::{Explanation, explain};
 
 const FILES: &[(&str, &str)] = &[
-    ("base.yaml", "stack: { region: eu-central-1 }\nresources:\n  function:\n    ingest:\n      code: ingest\n      memory: 128MiB\n      environment: { A.B: 1x, C: c }\n"),
+    (
+        "base.yaml",
+        "stack: { region: eu-central-1 }\nresources:\n  function:\n    ingest:\n      code: ingest\n      memory: 128MiB\n      environment: { A.B: 1x, C: c }\n",
+    ),
     ("mid.yaml", "extends: base.yaml\nresources:\n  function:\n    ingest:\n      memory: 256MiB\n"),
-    ("local.yaml", "extends: mid.yaml\nresources:\n  function:\n    ingest:\n      memory: 512MiB\n      environment: { C: null }\n      after: []\n"),
+    (
+        "local.yaml",
+        "extends: mid.yaml\nresources:\n  function:\n    ingest:\n      memory: 512MiB\n      environment: { C: null }\n      after: []\n",
+    ),
 ];
 
 fn told(target: &str) -> Result<String, String> {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The kinds of these tests.
-pub(super) static KINDS: &[&dyn Kind] =
+pub(crate) static KINDS: &[&dyn Kind] =
     &[&Of::<Cluster>::new(), &Of::<Function>::new(), &Of::<Role>::new(), &Of::<Table>::new(), &Of::<Topic>::new()];
 
 macro_rules! inert {

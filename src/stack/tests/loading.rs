@@ -65,10 +65,14 @@ fn files_are_laid_over_each_other() {
 
 #[test]
 fn the_hash_is_of_what_is_meant() {
-    let hash = |base: &str, local: &str| sound(project(&[("base.yaml", base), ("local.yaml", local)]).path(), "local").hash;
+    let hash =
+        |base: &str, local: &str| sound(project(&[("base.yaml", base), ("local.yaml", local)]).path(), "local").hash;
     let first = hash(BASE, LOCAL);
     assert_eq!(first.len(), 64);
-    let reworded = BASE.replace("168h", "7d").replace("  topic:\n", "  # a comment\n  topic:\n").replace("{ team: data, cost: low }", "{ cost: low, team: data }");
+    let reworded = BASE
+        .replace("168h", "7d")
+        .replace("  topic:\n", "  # a comment\n  topic:\n")
+        .replace("{ team: data, cost: low }", "{ cost: low, team: data }");
     assert_eq!(hash(&reworded, LOCAL), first);
     for changed in [
         LOCAL.replace("partitions: 1", "partitions: 2"),
@@ -83,7 +87,16 @@ fn the_hash_is_of_what_is_meant() {
 
 #[test]
 fn empty_files_and_sections_are_no_mistake() {
-    for text in ["", "# nothing\n", "---\n", "resources:\n", "resources:\n  topic:\n", "stack:\n", "stack: {}\n...\n", "extends:\n"] {
+    for text in [
+        "",
+        "# nothing\n",
+        "---\n",
+        "resources:\n",
+        "resources:\n  topic:\n",
+        "stack:\n",
+        "stack: {}\n...\n",
+        "extends:\n",
+    ] {
         assert!(local(&[("local.yaml", text)]).expect(text).resources.is_empty());
     }
 }

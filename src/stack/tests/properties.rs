@@ -7,7 +7,13 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::stack::{mistake::Mistake, near, source::{Place, Source}, tree::{Node, merge}, yaml};
+use crate::stack::{
+    mistake::Mistake,
+    near,
+    source::{Place, Source},
+    tree::{Node, merge},
+    yaml,
+};
 
 fn read(text: &str) -> Option<Node> {
     yaml::read(&Source::new("stacks/x.yaml".into(), text), &mut Vec::new())
@@ -15,11 +21,19 @@ fn read(text: &str) -> Option<Node> {
 
 /// A tree whose shape is known by its keys: `m` holds maps, `s` scalars, `l` lists. `null` only where allowed.
 fn tree(null: bool) -> impl Strategy<Value = Value> {
-    let scalar = prop_oneof![any::<i32>().prop_map(Value::from), "[a-z ]{0,8}".prop_map(Value::from), any::<bool>().prop_map(Value::from)];
+    let scalar = prop_oneof![
+        any::<i32>().prop_map(Value::from),
+        "[a-z ]{0,8}".prop_map(Value::from),
+        any::<bool>().prop_map(Value::from)
+    ];
     let leaf = if null { prop_oneof![scalar, Just(Value::Null)].boxed() } else { scalar.boxed() };
     leaf.prop_map(|it| json!({ "s": it })).prop_recursive(3, 24, 4, move |inner| {
         prop::collection::btree_map(0..4_u8, inner, 0..4).prop_map(move |it| {
-            it.into_iter().map(|(i, it)| (format!("m{i}"), it)).chain([("l".into(), json!([1, { "a": 2 }]))]).collect::<serde_json::Map<_, _>>().into()
+            it.into_iter()
+                .map(|(i, it)| (format!("m{i}"), it))
+                .chain([("l".into(), json!([1, { "a": 2 }]))])
+                .collect::<serde_json::Map<_, _>>()
+                .into()
         })
     })
 }
@@ -142,9 +156,12 @@ fn survives(root: &Path) {
 
 fn without_null(value: &Value) -> Value {
     match value {
-        Value::Object(map) => {
-            map.iter().filter(|it| !it.1.is_null()).map(|(key, it)| (key.clone(), without_null(it))).collect::<serde_json::Map<_, _>>().into()
-        }
+        Value::Object(map) => map
+            .iter()
+            .filter(|it| !it.1.is_null())
+            .map(|(key, it)| (key.clone(), without_null(it)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
         it => it.clone(),
     }
 }

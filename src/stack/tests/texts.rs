@@ -186,7 +186,9 @@ fn extends() {
        ·                ╰── leads back
        ╰────
     "#);
-    for (to, said) in [("../../x.yaml", "leads out of the project"), ("/x.yaml", "leads out"), ("[a]", "must be the name of a file")] {
+    for (to, said) in
+        [("../../x.yaml", "leads out of the project"), ("/x.yaml", "leads out"), ("[a]", "must be the name of a file")]
+    {
         let shown = mistakes(&format!("extends: {to}\n"));
         assert!(shown.contains(said), "{shown}");
     }
@@ -199,7 +201,11 @@ fn extends() {
 
 #[test]
 fn no_such_stack() {
-    let root = project(&[("base.yaml", ""), ("staging.yaml", "extends: base.yaml"), ("production.yaml", "extends: base.yaml")]);
+    let root = project(&[
+        ("base.yaml", ""),
+        ("staging.yaml", "extends: base.yaml"),
+        ("production.yaml", "extends: base.yaml"),
+    ]);
     let said = |name| render(&load(root.path(), name, kinds::KINDS).expect_err("there is none"));
     insta::assert_snapshot!(said("stagign"), @r#"
     stack::not_found
