@@ -11,6 +11,7 @@ pub mod exit;
 pub mod explain;
 pub mod fault;
 pub mod graph;
+pub mod produce;
 pub mod project;
 pub mod run;
 pub mod schema;

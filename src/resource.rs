@@ -15,7 +15,10 @@ use crate::{
     client, template,
 };
 
+mod policy;
 mod seam;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use seam::*;
 
@@ -36,7 +39,18 @@ macro_rules! kinds {
     };
 }
 
-kinds! {}
+kinds! {
+    bucket: Bucket,
+    cluster: Cluster,
+    database: Database,
+    function: Function,
+    log_group: LogGroup,
+    role: Role,
+    schema: Schema,
+    secret: Secret,
+    topic: Topic,
+    trigger: Trigger,
+}
 
 /// A resource as a stack file describes it: the implementing type is the desired state.
 ///
@@ -66,6 +80,11 @@ pub trait Resource: Kinded + DeserializeOwned + Serialize + JsonSchema + Debug +
         Vec::new()
     }
 
+    /// What is wrong with the name at the provider: its length, its letters. Pure.
+    fn check_name(_physical: &str) -> Vec<Flaw> {
+        Vec::new()
+    }
+
     /// What is wanted, in full: the spec with digests of artifacts and rendered templates added. Pure but for
     /// reading templates. Fields that cannot be known yet are named with what they wait for.
     fn desired(&self, _cx: &Cx) -> Result<Desired> {
@@ -92,10 +111,17 @@ pub trait Resource: Kinded + DeserializeOwned + Serialize + JsonSchema + Debug +
         Outputs::new()
     }
 
+    /// Which of these changes cannot be made, beyond what the lives of the fields say. The planner refuses the step. Pure
+    /// but for reading templates.
+    fn objections(&self, _cx: &Cx, _live: &Self::Live, _changes: &[Change]) -> Vec<Objection> {
+        Vec::new()
+    }
+
     /// Sends the request that creates it. Does not wait.
     fn create(&self, cx: &Cx, name: &Name) -> impl Future<Output = Result<()>> + Send;
 
-    /// Sends the requests that change the given fields. Does not wait.
+    /// Sends the requests that change the given fields. Does not wait. Where the provider takes one change at a time, it
+    /// sends the first; the engine compares again once the resource is ready, and calls again for what is left.
     fn update(
         &self,
         cx: &Cx,

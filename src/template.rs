@@ -2,10 +2,14 @@
 //!
 //! Knows no kind; reads files below `templates/` and nothing else.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde_json::Value;
+use tera::{ErrorKind, Kwargs, State};
 
 /// The templates below one folder.
 #[derive(Clone, Debug)]
@@ -26,20 +30,20 @@ pub enum Error {
         cause: std::io::Error,
     },
     /// The template is wrong, or names something it is not given.
-    #[error("cannot render the template {path}: {message}")]
+    #[error("cannot render the template {at}: {message}")]
     #[diagnostic(code(template::render))]
     Render {
-        /// The path, as the stack names it.
-        path: String,
+        /// The path, as the stack names it, with line and column from 1 where they are known.
+        at: String,
         /// What is wrong.
         message: String,
         /// The template's text.
         #[source_code]
-        text: std::sync::Arc<NamedSource<String>>,
+        text: Arc<NamedSource<String>>,
         /// Where in it.
         #[label("here")]
         span: Option<SourceSpan>,
-        /// What to do.
+        /// What to do, such as the names that are defined.
         #[help]
         help: Option<String>,
     },
@@ -77,24 +81,52 @@ impl Templates {
         Ok(files)
     }
 
-    /// Renders a template with these variables.
+    /// Renders a template with these variables. Beside tera's own filters it may use `json` (any value as JSON, quotes
+    /// included), `literal` (a text as an SQL literal) and `ident` (a text as an SQL identifier).
     ///
     /// # Errors
     /// [`Error::Unreadable`], or [`Error::Render`] with the place.
     pub fn render(&self, path: &Path, variables: &Value) -> Result<String, Error> {
         let text = self.read(path)?;
         let name = path.display().to_string();
-        let fail = |err: tera::Error| Error::Render {
-            path: name.clone(),
-            message: causes(&err),
-            text: std::sync::Arc::new(NamedSource::new(format!("templates/{name}"), text.clone())),
-            span: None,
-            help: None,
-        };
+        let fail = |err: tera::Error| located(&name, &text, &err);
         let mut tera = tera::Tera::default();
+        tera.register_filter("json", json);
+        tera.register_filter("literal", |it: &str, _: Kwargs, _: &State| quoted(it, '\''));
+        tera.register_filter("ident", |it: &str, _: Kwargs, _: &State| quoted(it, '"'));
         tera.add_raw_template(&name, &text).map_err(&fail)?;
         let context = tera::Context::from_serialize(variables).map_err(&fail)?;
         tera.render(&name, &context).map_err(&fail)
+    }
+}
+
+fn json(value: &tera::Value, _: Kwargs, _: &State) -> tera::TeraResult<String> {
+    serde_json::to_string(value).map_err(tera::Error::message)
+}
+
+/// Doubles the quotes within a text and puts it between quotes, as SQL does for literals (') and identifiers (").
+fn quoted(text: &str, quote: char) -> String {
+    format!("{quote}{}{quote}", text.replace(quote, &format!("{quote}{quote}")))
+}
+
+/// Finds the place that tera complains of, and parts what is wrong from what there would be.
+fn located(path: &str, text: &str, err: &tera::Error) -> Error {
+    let source = || Arc::new(NamedSource::new(format!("templates/{path}"), text.to_owned()));
+    let report = match err.kind() {
+        ErrorKind::SyntaxError(it) | ErrorKind::RenderingError(it) => it,
+        _ => return Error::Render { at: path.into(), message: causes(err), text: source(), span: None, help: None },
+    };
+    let (message, help) = match report.message().split_once(" Available ") {
+        Some((message, names)) => (message.trim_end_matches('.').to_owned(), Some(format!("there are {names}"))),
+        None => (report.message().trim_end_matches('.').to_owned(), None),
+    };
+    let span = report.span();
+    Error::Render {
+        at: format!("{path}:{}:{}", span.start_line, span.start_col + 1),
+        message,
+        text: source(),
+        span: Some(span.range.clone().into()),
+        help,
     }
 }
 
@@ -106,4 +138,60 @@ fn causes(err: &dyn std::error::Error) -> String {
         source = err.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn render(text: &str, variables: &Value) -> Result<String, Error> {
+        let root = tempfile::tempdir().expect("a folder");
+        std::fs::write(root.path().join("policy.json"), text).expect("a file");
+        Templates::new(root.path()).render(Path::new("policy.json"), variables)
+    }
+
+    #[test]
+    fn undefined_variable_is_shown_where_it_stands() {
+        let variables = json!({ "stack": "s", "bucket": { "lake": { "arn": "a", "name": "n" } } });
+        let Err(Error::Render { at, message, span, help, .. }) =
+            render("{\n  \"Resource\": \"{{ bucket.lake.url }}/*\"\n}", &variables)
+        else {
+            panic!("a variable that is not defined is an error")
+        };
+        assert_eq!(at, "policy.json:2:31");
+        assert_eq!(message, "Field `url` is not defined");
+        assert_eq!(span, Some((32, 3).into()));
+        assert_eq!(help.as_deref(), Some("there are fields: arn, name"));
+
+        let Err(Error::Render { at, message, help, .. }) = render("{{ topic }}", &variables) else {
+            panic!("a variable that is not defined is an error")
+        };
+        assert_eq!((at.as_str(), message.as_str()), ("policy.json:1:4", "Variable `topic` is not defined"));
+        assert_eq!(help.as_deref(), Some("there are variables: bucket, stack"));
+    }
+
+    #[test]
+    fn mistakes_of_syntax_have_a_place() {
+        let Err(Error::Render { at, span, .. }) = render("a\n{% if %}", &json!({})) else {
+            panic!("a condition is missing")
+        };
+        assert!(at.starts_with("policy.json:2:"), "{at}");
+        assert!(span.is_some());
+    }
+
+    #[test]
+    fn filters_quote() {
+        let variables = json!({ "name": "it's \"so\"", "list": ["a", 1] });
+        let text = "{{ name | json }} {{ name | literal }} {{ name | ident }} {{ list | json }}";
+        let expected = r#""it's \"so\"" 'it''s "so"' "it's ""so""" ["a",1]"#;
+        assert_eq!(render(text, &variables).expect("filters work"), expected);
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let err = Templates::new("nowhere").read(Path::new("policies/x.json")).expect_err("there is none");
+        assert!(err.to_string().starts_with("cannot read the template policies/x.json: "), "{err}");
+    }
 }

@@ -74,6 +74,16 @@ impl Error {
         }
     }
 
+    /// Turns a conflict into "is there already": what it means when an API that has no code of its own for that refuses
+    /// to create something.
+    #[must_use]
+    pub fn conflict_is_exists(mut self) -> Self {
+        if self.reason == Reason::Busy {
+            self.reason = Reason::Exists;
+        }
+        self
+    }
+
     /// Turns "is missing" into `None`.
     pub fn missing_is_none<T>(result: Result<T, Self>) -> Result<Option<T>, Self> {
         match result {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     address::{Address, Name},
-    resource::{Desired, Kind, Observation, Phase},
+    resource::{self, Cx, Desired, Kind, Observation, Phase},
     stack::Definition,
     state::{Document, Record, Status},
 };
@@ -53,6 +53,9 @@ impl Engine<'_> {
                     .map_err(|cause| Error::Unresolved { address: address.clone(), cause })?;
                 let known = Known::of(kind, &address, document, observed);
                 let mut step = known.wanted(definition, desired);
+                known
+                    .object(&mut step, definition, cx)
+                    .map_err(|cause| Error::Unresolved { address: address.clone(), cause })?;
                 follow(&plan.steps, &mut step);
                 kept.insert(address);
                 plan.steps.push(step);
@@ -127,6 +130,25 @@ impl<'a> Known<'a> {
             step.action = Action::Update;
         }
         step
+    }
+
+    /// Asks the kind whether it can do what the step says.
+    fn object(&self, step: &mut Step, definition: &Definition, cx: &Cx) -> Result<(), resource::Error> {
+        if step.refused.is_some() {
+            return Ok(());
+        }
+        if step.action == Action::Create {
+            let flaw = self.kind.check_name(&self.name.physical).into_iter().next();
+            step.refused = flaw.map(|it| Refusal {
+                field: None,
+                reason: format!("its name would be {}: {}", self.name.physical, it.message),
+                help: it.help.unwrap_or_else(|| "choose a shorter name for the stack or the resource".to_owned()),
+            });
+        } else if let (Some(live), false) = (self.live, step.changes.is_empty()) {
+            let objection = self.kind.objections(&definition.spec, cx, live, &step.changes)?.into_iter().next();
+            step.refused = objection.map(|it| Refusal { field: Some(it.field), reason: it.reason, help: it.help });
+        }
+        Ok(())
     }
 
     fn compare(&self, desired: &Desired) -> Step {

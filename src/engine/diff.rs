@@ -35,7 +35,6 @@ struct Rules {
     immutable: bool,
     defaulted: bool,
     write_only: bool,
-    declared: bool,
     unordered: bool,
     key: Option<&'static str>,
     grows: Option<&'static str>,
@@ -49,7 +48,6 @@ impl Rules {
                 Field::Immutable => rules.immutable = true,
                 Field::Defaulted => rules.defaulted = true,
                 Field::WriteOnly => rules.write_only = true,
-                Field::Declared => rules.declared = true,
                 Field::Unordered => rules.unordered = true,
                 Field::Keyed(key) => rules.key = Some(key),
                 Field::Grows(text) => rules.grows = Some(text),
@@ -121,10 +119,10 @@ fn compare(path: &str, rules: Rules, want: &Value, base: &Value, have: &Value, f
         for key in keys {
             let was = own.and_then(|it| it.get(key)).unwrap_or(&Value::Null);
             let wanted = goal.get(key).unwrap_or(&Value::Null);
-            if (rules.declared || rules.defaulted) && wanted.is_null() && was.is_null() {
+            if rules.defaulted && wanted.is_null() && was.is_null() {
                 continue;
             }
-            let nested = Rules { declared: rules.declared, defaulted: rules.defaulted, ..Rules::default() };
+            let nested = Rules { defaulted: rules.defaulted, ..Rules::default() };
             compare(&format!("{path}.{key}"), nested, wanted, was, live.get(key).unwrap_or(&Value::Null), found);
         }
         return;
@@ -190,7 +188,7 @@ mod tests {
         ("name", Field::Immutable),
         ("class", Field::Defaulted),
         ("password", Field::WriteOnly),
-        ("config", Field::Declared),
+        ("config", Field::Defaulted),
         ("subnets", Field::Unordered),
         ("rules", Field::Keyed("id")),
         ("partitions", Field::Grows("Keep {live}.")),

@@ -17,7 +17,9 @@ use crate::{
     address::{Address, Name, Need, Owner},
     artifact::Build,
     client::{self, Reason, aws},
-    resource::{self, Change, Desired, Field, Flaw, Identity, Lives, Observation, Ownership, Phase, Result, Scope},
+    resource::{
+        self, Change, Desired, Field, Flaw, Identity, Lives, Objection, Observation, Ownership, Phase, Result, Scope,
+    },
     stack::{Definition, Origin, Settings},
     state::{Document, Etag, Holder, Session, Store, StoreError},
     template::Templates,
@@ -145,6 +147,12 @@ impl Kind for Fake {
         Ok(None)
     }
     fn check(&self, _: &Value) -> Result<Vec<Flaw>> {
+        Ok(Vec::new())
+    }
+    fn check_name(&self, _: &str) -> Vec<Flaw> {
+        Vec::new()
+    }
+    fn objections(&self, _: &Value, _: &Cx, _: &Observation, _: &[Change]) -> Result<Vec<Objection>> {
         Ok(Vec::new())
     }
     fn desired(&self, spec: &Value, cx: &Cx) -> Result<Desired> {

@@ -1,1 +1,233 @@
 //! The gateway: one loopback endpoint for all AWS services. What it does not own it passes on unchanged.
+//!
+//! It owns clusters and topics (MSK), database instances (RDS) and event source mappings for Kafka (Lambda), each kept
+//! in one document below the data folder. It starts no process and checks no signature.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::State, response::IntoResponse};
+use http::{Method, Request, Response};
+use miette::Diagnostic;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) mod broker;
+mod call;
+mod cluster;
+mod database;
+mod record;
+mod route;
+mod topic;
+mod trigger;
+pub(crate) mod upstream;
+
+use broker::Brokers;
+use call::{Call, Fault, Reply};
+use cluster::ClusterApi;
+use database::DatabaseApi;
+use record::Records;
+use route::{Owner, Scope};
+use serde_json::json;
+use trigger::TriggerApi;
+use upstream::Upstream;
+
+use crate::local::poller::Poller;
+
+/// The largest body that is read as a whole: of calls that the gateway answers itself.
+const LARGEST_CALL: usize = 4 << 20;
+
+/// Where the gateway listens, and what is behind it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen: a loopback address.
+    pub listen: SocketAddr,
+    /// The cloud behind it, as `http://host:port`.
+    pub cloud: String,
+    /// The Kafka behind it, as `host:port`.
+    pub kafka: String,
+    /// The PostgreSQL behind it.
+    pub postgres: Postgres,
+    /// The folder for its documents.
+    pub data: PathBuf,
+    /// The account of all ARNs, 12 digits.
+    pub account: String,
+    /// The region of requests that do not say theirs.
+    pub region: String,
+    /// The least time that a change of state takes, so that waiting for it is exercised.
+    pub pace: Duration,
+}
+
+/// The PostgreSQL behind the gateway.
+#[derive(Clone)]
+pub struct Postgres {
+    /// The host, as clients reach it.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// A superuser.
+    pub user: String,
+    /// The superuser's password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}:{}", self.user, self.host, self.port)
+    }
+}
+
+/// Why the gateway cannot serve.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum Error {
+    /// It would be reachable from other machines.
+    #[error("{0} is not a loopback address")]
+    #[diagnostic(code(gateway::listen), help("the gateway checks no signature: let it listen on 127.0.0.1"))]
+    NotLoopback(SocketAddr),
+    /// The address is taken.
+    #[error("cannot listen on {address}: {cause}")]
+    #[diagnostic(code(gateway::listen), help("stop what uses the port, or choose another one"))]
+    Listen {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// The system's words.
+        cause: std::io::Error,
+    },
+    /// Its documents cannot be read or written.
+    #[error("cannot use the records of the local cloud in {folder}: {cause}")]
+    #[diagnostic(code(gateway::records), help("`ecomctl local reset` starts afresh, without any data"))]
+    Records {
+        /// Where they are.
+        folder: PathBuf,
+        /// The system's words.
+        cause: std::io::Error,
+    },
+    /// The cloud's URL is not of the form `http://host:port`.
+    #[error("{0} is not of the form http://host:port")]
+    Cloud(String),
+    /// The server ended by itself.
+    #[error("the gateway ended: {0}")]
+    Serve(std::io::Error),
+}
+
+/// Everything that answers.
+#[derive(Clone, Debug)]
+struct Gateway {
+    upstream: Upstream,
+    clusters: ClusterApi,
+    databases: DatabaseApi,
+    triggers: TriggerApi,
+    poller: Poller,
+    region: Arc<str>,
+}
+
+/// Serves until `shutdown` is cancelled; requests under way are finished first.
+///
+/// # Errors
+/// When it cannot listen, or cannot use its documents.
+pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
+    if !config.listen.ip().is_loopback() {
+        return Err(Error::NotLoopback(config.listen));
+    }
+    let listen = |cause| Error::Listen { address: config.listen, cause };
+    let gateway = Gateway::open(&config)?;
+    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    gateway.clusters.resume();
+    let (databases, triggers, poller) = (gateway.databases.clone(), gateway.triggers.clone(), gateway.poller.clone());
+    let resumed = tokio::spawn(async move { futures::join!(databases.resume(), triggers.resume()) });
+    let app = Router::new().fallback(answer).with_state(gateway);
+    let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+    resumed.abort();
+    poller.pause_all().await;
+    served.map_err(Error::Serve)
+}
+
+impl Gateway {
+    fn open(config: &Config) -> Result<Self, Error> {
+        let records = |cause| Error::Records { folder: config.data.clone(), cause };
+        std::fs::create_dir_all(&config.data).map_err(records)?;
+        let upstream = Upstream::new(&config.cloud, &config.account).map_err(|_| Error::Cloud(config.cloud.clone()))?;
+        let brokers = Arc::new(Brokers::new(&config.kafka));
+        let clusters = Records::open(config.data.join("clusters.json")).map_err(records)?;
+        let clusters = ClusterApi::new(clusters, Arc::clone(&brokers), &config.account, config.pace);
+        let poller = Poller::new(upstream.clone(), brokers);
+        let triggers = TriggerApi::new(
+            Records::open(config.data.join("triggers.json")).map_err(records)?,
+            Arc::clone(&clusters.records),
+            poller.clone(),
+            upstream.clone(),
+            &config.account,
+            config.pace,
+        );
+        let databases = DatabaseApi::new(
+            Records::open(config.data.join("databases.json")).map_err(records)?,
+            Arc::new(config.postgres.clone()),
+            &config.postgres,
+            upstream.clone(),
+            &config.account,
+            config.pace,
+        );
+        Ok(Self { upstream, clusters, databases, triggers, poller, region: config.region.as_str().into() })
+    }
+
+    async fn route(&self, request: Request<Body>) -> Result<Response<Body>, upstream::Unreachable> {
+        let scope = Scope::of(request.headers());
+        let owner = route::owner(request.uri(), scope.as_ref());
+        if owner == Owner::Upstream {
+            return self.upstream.pass(request).await;
+        }
+        let (head, body) = request.into_parts();
+        let body = match axum::body::to_bytes(body, LARGEST_CALL).await {
+            Ok(it) => it,
+            Err(err) => return Ok(Fault::new(413, "RequestEntityTooLargeException", err.to_string()).json()),
+        };
+        let region = scope.map_or_else(|| self.region.to_string(), |it| it.region);
+        let query = head.uri.query().unwrap_or_default();
+        let call = Call::new(head.method.clone(), head.uri.path(), query, body.clone(), region);
+        let answer = match owner {
+            Owner::Kafka => match self.clusters.answer_topic(&call).await {
+                Ok(Reply::Pass) => self.clusters.answer(&call).await,
+                it => it,
+            },
+            Owner::Database => Ok(self.databases.answer(&call).await),
+            Owner::Trigger => self.triggers.answer(&call).await,
+            Owner::Health => Ok(Reply::ok(self.health().await)),
+            Owner::Upstream => Ok(Reply::Pass),
+        };
+        note(&head.method, head.uri.path(), &answer);
+        let answer = match answer {
+            Ok(reply) => reply.render(),
+            Err(fault) => Some(fault.json()),
+        };
+        match answer {
+            Some(it) => Ok(it),
+            None => self.upstream.pass(Request::from_parts(head, Body::from(body))).await,
+        }
+    }
+}
+
+impl Gateway {
+    /// Says whether the brokers answer, and how every mapping is doing.
+    async fn health(&self) -> serde_json::Value {
+        json!({ "kafka": self.clusters.brokers.is_up().await, "triggers": self.triggers.health() })
+    }
+}
+
+async fn answer(State(gateway): State<Gateway>, request: Request<Body>) -> Response<Body> {
+    match gateway.route(request).await {
+        Ok(it) => it,
+        Err(err) => {
+            tracing::warn!("{err}");
+            Fault::new(503, "ServiceUnavailableException", err.to_string()).json().into_response()
+        }
+    }
+}
+
+/// Logs a request that the gateway answered, when it may have changed something or was refused.
+fn note(method: &Method, path: &str, answer: &Result<Reply, Fault>) {
+    match answer {
+        Err(fault) => tracing::info!("{method} {path}: {fault}"),
+        Ok(Reply::Pass) => (),
+        Ok(_) if method != Method::GET => tracing::info!("{method} {path}"),
+        Ok(_) => (),
+    }
+}

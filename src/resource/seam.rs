@@ -2,8 +2,10 @@
 
 mod context;
 mod kind;
+mod tags;
 mod value;
 
 pub use context::{Cx, Lives, Scope};
 pub use kind::{Kind, Observation, Of, kind, touched};
-pub use value::{Cause, Change, Desired, Field, Flaw, Identity, Outputs, Ownership, Phase};
+pub use tags::{Tags, shared_prefix};
+pub use value::{Cause, Change, Desired, Field, Flaw, Identity, Objection, Outputs, Ownership, Phase};

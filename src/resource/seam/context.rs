@@ -37,6 +37,15 @@ impl Scope {
         format!("{}-{name}", self.stack).replace('_', "-")
     }
 
+    /// Returns the partition that the region lies in, as ARNs begin: `arn:<partition>:`.
+    pub fn partition(&self) -> &'static str {
+        match self.region.split('-').next() {
+            Some("cn") => "aws-cn",
+            _ if self.region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+
     /// Returns the usual physical name of what a reference points at.
     pub fn physical_of<K: Kinded>(&self, to: &Ref<K>) -> String {
         self.physical(&to.name)
@@ -102,7 +111,7 @@ impl Cx {
         seen.outputs.get(name).cloned().ok_or_else(none)
     }
 
-    /// Renders a template of the project. It sees `stack`, `account`, `region`, and the outputs of the resources that
+    /// Renders a template of the project. It sees `stack`, `account`, `region`, `partition`, and the outputs of the resources that
     /// are passed, as `<kind>.<name>.<output>` (hyphens in names as underscores).
     ///
     /// # Errors
@@ -112,6 +121,7 @@ impl Cx {
         root.insert("stack".into(), json!(self.scope.stack));
         root.insert("account".into(), json!(self.scope.account));
         root.insert("region".into(), json!(self.scope.region));
+        root.insert("partition".into(), json!(self.scope.partition()));
         for AnyRef(address) in uses {
             let seen = self.lives.get(address).ok_or_else(|| Error::NotReady(address.clone()))?;
             let section = root.entry(address.kind.clone()).or_insert_with(|| json!({}));

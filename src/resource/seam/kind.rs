@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     context::{Cx, Scope},
-    value::{Change, Desired, Field, Flaw, Identity, Outputs, Phase},
+    value::{Change, Desired, Field, Flaw, Identity, Objection, Outputs, Phase},
 };
 use crate::{
     address::Name,
@@ -64,10 +64,14 @@ pub trait Kind: Send + Sync {
     fn build(&self, spec: &Value) -> Result<Option<Build>>;
     /// See [`Resource::check`].
     fn check(&self, spec: &Value) -> Result<Vec<Flaw>>;
+    /// See [`Resource::check_name`].
+    fn check_name(&self, physical: &str) -> Vec<Flaw>;
     /// See [`Resource::desired`].
     fn desired(&self, spec: &Value, cx: &Cx) -> Result<Desired>;
     /// See [`Resource::read`].
     fn read<'a>(&'a self, cx: &'a Cx, names: &'a [Name]) -> BoxFuture<'a, Result<Vec<Option<Observation>>>>;
+    /// See [`Resource::objections`].
+    fn objections(&self, spec: &Value, cx: &Cx, live: &Observation, changes: &[Change]) -> Result<Vec<Objection>>;
     /// See [`Resource::create`].
     fn create<'a>(&'a self, cx: &'a Cx, name: &'a Name, spec: &'a Value) -> BoxFuture<'a, Result<()>>;
     /// See [`Resource::update`].
@@ -132,6 +136,10 @@ impl<R: Resource> Kind for Of<R> {
         Ok(typed::<R>(spec)?.check())
     }
 
+    fn check_name(&self, physical: &str) -> Vec<Flaw> {
+        R::check_name(physical)
+    }
+
     fn desired(&self, spec: &Value, cx: &Cx) -> Result<Desired> {
         typed::<R>(spec)?.desired(cx)
     }
@@ -141,6 +149,10 @@ impl<R: Resource> Kind for Of<R> {
             let lives = R::read(cx, names).await?;
             Ok(lives.into_iter().map(|it| it.map(observe::<R>)).collect())
         })
+    }
+
+    fn objections(&self, spec: &Value, cx: &Cx, live: &Observation, changes: &[Change]) -> Result<Vec<Objection>> {
+        Ok(typed::<R>(spec)?.objections(cx, own::<R>(live)?, changes))
     }
 
     fn create<'a>(&'a self, cx: &'a Cx, name: &'a Name, spec: &'a Value) -> BoxFuture<'a, Result<()>> {

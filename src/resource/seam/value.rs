@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     address::{self, Address, Owner},
-    resource::{Error, Result},
+    resource::{Cx, Error, Result},
 };
 
 /// How a field behaves over its life, where that is not "set, echoed, and updated in place".
@@ -15,7 +15,8 @@ use crate::{
 pub enum Field {
     /// A change means replacement, or refusal when the kind bears data.
     Immutable,
-    /// Left out of the file, the provider's default stands and is never shown as a change.
+    /// Left out of the file, the provider's default stands and is never shown as a change. For a map that holds for each
+    /// key: only what is declared, or was declared when last applied, is compared.
     Defaulted,
     /// The provider never echoes it; it is compared with what was last applied.
     WriteOnly,
@@ -23,8 +24,6 @@ pub enum Field {
     Keyed(&'static str),
     /// A list of values that are compared in any order.
     Unordered,
-    /// A map of which only the keys that the file holds, or held, are compared: the provider adds others.
-    Declared,
     /// A number that may only grow; the text says what else to do. `{live}` stands for the live number.
     Grows(&'static str),
 }
@@ -110,6 +109,31 @@ pub struct Flaw {
     pub help: Option<String>,
 }
 
+/// A change that cannot be made, and what to do instead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Objection {
+    /// The field that asks for it, as in [`Change::field`].
+    pub field: String,
+    /// Why it cannot be made; may have several lines.
+    pub reason: String,
+    /// What to do instead.
+    pub help: String,
+}
+
+impl Flaw {
+    /// Describes what is wrong with the value at a JSON pointer.
+    pub fn new(at: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { at: at.into(), message: message.into(), help: None }
+    }
+
+    /// Says what to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
 /// What is wanted of one resource, in full.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Desired {
@@ -135,6 +159,21 @@ impl Desired {
     pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.spec[field] = value.into();
         self
+    }
+
+    /// Takes away a field that others of the wanted fields express in full.
+    #[must_use]
+    pub fn without(mut self, field: &str) -> Self {
+        if let Some(map) = self.spec.as_object_mut() {
+            map.shift_remove(field);
+        }
+        self
+    }
+
+    /// Adds the tags of the stack, which every taggable kind observes and compares under `tags`.
+    #[must_use]
+    pub fn tagged(self, cx: &Cx) -> Self {
+        self.with("tags", serde_json::json!(cx.tags))
     }
 
     /// Sets a field from the result of a computation that needs other resources.

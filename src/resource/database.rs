@@ -1,0 +1,479 @@
+//! A PostgreSQL database in Amazon RDS: encrypted, never public, its password kept by RDS itself.
+
+use std::time::Duration;
+
+use aws_sdk_rds::types::{self, DbInstance};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Objection, Outputs, Phase, Resource, Result, Tags,
+    touched,
+};
+use crate::{
+    address::Name,
+    client::Error,
+    quantity::{Size, Span},
+};
+
+/// The tag that remembers whether deletion takes a last snapshot: deletion knows no spec.
+const FINAL_SNAPSHOT: &str = "ecomctl:final-snapshot";
+
+/// A PostgreSQL instance in Amazon RDS. It is encrypted and not public, and RDS keeps and rotates the password of its
+/// main user in Secrets Manager.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// The major version of PostgreSQL, such as `17`. RDS applies minor versions by itself.
+    pub engine_version: String,
+    /// The size of the instance, such as `db.m7g.large`.
+    pub instance_class: String,
+    /// The volume, in whole GiB. It can grow, and not shrink. Default: `20GiB`.
+    #[serde(default = "smallest")]
+    pub storage: Size,
+    /// The kind of volume. Default: `gp3`.
+    #[serde(default = "gp3")]
+    pub storage_type: String,
+    /// The name of the database within the instance. Cannot be changed.
+    pub name: String,
+    /// The main user. Cannot be changed. Default: `ecomctl`.
+    #[serde(default = "user")]
+    pub username: String,
+    /// How long daily backups are kept, in whole days: `1d` to `35d`, or `0s` for none. Default: `7d`.
+    #[serde(default = "week")]
+    pub backup_retention: Span,
+    /// Whether a standby in another availability zone takes over when the instance fails. Default: `false`.
+    #[serde(default)]
+    pub multi_az: bool,
+    /// Whether RDS refuses to delete the instance. Default: `true`.
+    #[serde(default = "yes")]
+    pub deletion_protection: bool,
+    /// Whether deletion leaves a last snapshot behind. Default: `true`.
+    #[serde(default = "yes")]
+    pub final_snapshot: bool,
+    /// The group of subnets that the instance lies in. Default: the VPC's own. Cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet_group: Option<String>,
+    /// The security groups of the instance. Default: the VPC's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_groups: Option<Vec<String>>,
+    /// The authority that signs the server's certificate, such as `rds-ca-rsa2048-g1`. Default: the account's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// The ARN of the KMS key that encrypts the volume. Default: the account's key for RDS. Cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<String>,
+}
+
+/// An instance as RDS has it.
+#[derive(Debug)]
+pub struct LiveDatabase {
+    instance: DbInstance,
+    tags: Tags,
+}
+
+impl LiveDatabase {
+    /// What functions need in order to connect: `DATABASE_HOST`, `_PORT`, `_NAME` and `_SECRET_ARN`; `None` while the
+    /// instance is not there yet.
+    pub fn environment(&self) -> Option<[(&'static str, String); 4]> {
+        let endpoint = self.instance.endpoint()?;
+        let secret = self.instance.master_user_secret()?.secret_arn()?;
+        Some([
+            ("DATABASE_HOST", endpoint.address()?.to_owned()),
+            ("DATABASE_PORT", endpoint.port()?.to_string()),
+            ("DATABASE_NAME", self.instance.db_name()?.to_owned()),
+            ("DATABASE_SECRET_ARN", secret.to_owned()),
+        ])
+    }
+
+    /// The stack that its tags name: whose its schemas are.
+    pub fn stack(&self) -> Option<String> {
+        self.tags.stack()
+    }
+}
+
+const fn smallest() -> Size {
+    Size::gibibytes(20)
+}
+
+fn gp3() -> String {
+    "gp3".into()
+}
+
+fn user() -> String {
+    "ecomctl".into()
+}
+
+const fn week() -> Span {
+    Span::seconds(7 * 86_400)
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Resource for Database {
+    const FIELDS: &'static [(&'static str, Field)] = &[
+        ("storage", Field::Grows("RDS cannot shrink a volume. Keep {live}.")),
+        ("name", Field::Immutable),
+        ("username", Field::Immutable),
+        ("encrypted", Field::Immutable),
+        ("subnet_group", Field::Defaulted),
+        ("security_groups", Field::Defaulted),
+        ("ca", Field::Defaulted),
+        ("kms_key", Field::Defaulted),
+        ("tags", Field::Defaulted),
+    ];
+    const DATA_BEARING: bool = true;
+    const PATIENCE: Duration = Duration::from_secs(40 * 60);
+    type Live = LiveDatabase;
+
+    fn check(&self) -> Vec<Flaw> {
+        let mut flaws = Vec::new();
+        if self.engine_version.is_empty() || !self.engine_version.chars().all(|it| it.is_ascii_digit()) {
+            let flaw = Flaw::new("/engine_version", format!("`{}` is no major version", self.engine_version));
+            flaws.push(flaw.help("write it like \"17\", in quotes: RDS applies minor versions by itself"));
+        }
+        if !self.instance_class.starts_with("db.") {
+            let flaw = Flaw::new("/instance_class", format!("`{}` is no class of RDS", self.instance_class));
+            flaws.push(flaw.help("it looks like `db.m7g.large`"));
+        }
+        if self.storage < smallest() || !self.storage.as_bytes().is_multiple_of(1 << 30) {
+            let flaw = Flaw::new("/storage", format!("a PostgreSQL volume cannot be {}", self.storage));
+            flaws.push(flaw.help("write `20GiB` or more, in whole GiB"));
+        }
+        let days = self.backup_retention.as_days();
+        if days > 35 || self.backup_retention != Span::seconds(days * 86_400) {
+            let flaw = Flaw::new("/backup_retention", format!("RDS cannot keep backups for {}", self.backup_retention));
+            flaws.push(flaw.help("write whole days from `1d` to `35d`, or `0s` for no backups"));
+        }
+        for (field, name) in [("name", &self.name), ("username", &self.username)] {
+            let fits = name.starts_with(|it: char| it.is_ascii_lowercase())
+                && name.len() <= 63
+                && name.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '_');
+            if !fits {
+                let flaw = Flaw::new(format!("/{field}"), format!("`{name}` is no name in PostgreSQL on RDS"));
+                flaws.push(flaw.help("up to 63 small letters, digits and `_`, beginning with a letter"));
+            }
+        }
+        if ["admin", "postgres", "rdsadmin"].contains(&self.username.as_str()) && self.username != "postgres" {
+            flaws.push(Flaw::new("/username", format!("RDS keeps `{}` to itself", self.username)));
+        }
+        flaws
+    }
+
+    fn check_name(physical: &str) -> Vec<Flaw> {
+        let fits = physical.len() <= 63
+            && physical.starts_with(|it: char| it.is_ascii_lowercase())
+            && !physical.ends_with('-')
+            && !physical.contains("--")
+            && physical.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-');
+        if fits {
+            return Vec::new();
+        }
+        let flaw = Flaw::new("", format!("`{physical}` is no name for an RDS instance"));
+        vec![flaw.help("up to 63 small letters, digits and single hyphens, beginning with a letter")]
+    }
+
+    fn desired(&self, cx: &Cx) -> Result<Desired> {
+        let desired = Desired::of(self).tagged(cx).with("public", false).with("encrypted", true);
+        Ok(match self.security_groups.clone() {
+            Some(mut groups) => {
+                groups.sort();
+                desired.with("security_groups", groups)
+            }
+            None => desired,
+        })
+    }
+
+    async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveDatabase>>> {
+        let found = find(cx, names.iter().map(|it| it.physical.clone()).collect()).await?;
+        Ok(names.iter().zip(found).map(|(_, it)| it).collect())
+    }
+
+    fn observed(live: &LiveDatabase) -> Value {
+        let it = &live.instance;
+        // What was asked for and is not done yet counts as there: asking again would change nothing.
+        let pending = it.pending_modified_values();
+        let version = pending.and_then(|it| it.engine_version()).or(it.engine_version());
+        let storage = pending.and_then(types::PendingModifiedValues::allocated_storage).or(it.allocated_storage());
+        let storage = storage.and_then(|it| u64::try_from(it).ok()).map(Size::gibibytes);
+        let backup = pending.and_then(|it| it.backup_retention_period()).or(it.backup_retention_period());
+        let backup = backup.and_then(|it| u64::try_from(it).ok()).map(|it| Span::seconds(it * 86_400));
+        let groups = it.vpc_security_groups().iter().filter_map(|it| it.vpc_security_group_id());
+        let mut groups: Vec<_> = groups.collect();
+        groups.sort_unstable();
+        json!({
+            "engine_version": version.and_then(|it| it.split('.').next()),
+            "instance_class": pending.and_then(|it| it.db_instance_class()).or(it.db_instance_class()),
+            "storage": storage,
+            "storage_type": pending.and_then(|it| it.storage_type()).or(it.storage_type()),
+            "name": it.db_name(),
+            "username": it.master_username(),
+            "backup_retention": backup,
+            "multi_az": pending.and_then(types::PendingModifiedValues::multi_az).or(it.multi_az()),
+            "deletion_protection": it.deletion_protection().unwrap_or(false),
+            "final_snapshot": live.tags.setting(FINAL_SNAPSHOT) != Some("false"),
+            "subnet_group": it.db_subnet_group().and_then(|it| it.db_subnet_group_name()),
+            "security_groups": groups,
+            "ca": pending.and_then(|it| it.ca_certificate_identifier()).or(it.ca_certificate_identifier()),
+            "kms_key": it.kms_key_id(),
+            "public": it.publicly_accessible().unwrap_or(false),
+            "encrypted": it.storage_encrypted().unwrap_or(false),
+            "tags": live.tags.observed(),
+        })
+    }
+
+    fn identity(live: &LiveDatabase) -> Identity {
+        Identity { id: live.instance.db_instance_arn().map(str::to_owned), ownership: live.tags.ownership() }
+    }
+
+    fn phase(live: &LiveDatabase) -> Phase {
+        // The words are those of "Viewing DB instance status" in the RDS user guide.
+        match live.instance.db_instance_status().unwrap_or("unknown") {
+            "available" | "storage-optimization" | "storage-config-upgrade" => match live.environment() {
+                Some(_) => Phase::Ready,
+                None => Phase::Pending("available, without an address or a password yet".into()),
+            },
+            "deleting" => Phase::Deleting,
+            it @ ("failed"
+            | "stopped"
+            | "storage-full"
+            | "restore-error"
+            | "incompatible-network"
+            | "incompatible-option-group"
+            | "incompatible-parameters"
+            | "incompatible-restore"
+            | "inaccessible-encryption-credentials") => Phase::Failed(it.to_owned()),
+            it => Phase::Pending(it.to_owned()),
+        }
+    }
+
+    fn outputs(live: &LiveDatabase) -> Outputs {
+        let it = &live.instance;
+        let endpoint = it.endpoint();
+        let parts = [
+            ("arn", it.db_instance_arn().map(str::to_owned)),
+            ("host", endpoint.and_then(|it| it.address()).map(str::to_owned)),
+            ("port", endpoint.and_then(types::Endpoint::port).map(|it| it.to_string())),
+            ("name", it.db_name().map(str::to_owned)),
+            ("secret_arn", it.master_user_secret().and_then(|it| it.secret_arn()).map(str::to_owned)),
+        ];
+        parts.into_iter().filter_map(|(key, it)| Some((key, it?))).collect()
+    }
+
+    fn objections(&self, _cx: &Cx, live: &LiveDatabase, changes: &[Change]) -> Vec<Objection> {
+        let now =
+            live.instance.engine_version().and_then(|it| it.split('.').next()).and_then(|it| it.parse::<u32>().ok());
+        let object = |it: &Change| {
+            let (reason, help) = match it.field.as_str() {
+                "kms_key" => (
+                    "RDS cannot change the key that encrypts a volume".to_owned(),
+                    "put it back; to move, restore a copy of a snapshot that the other key encrypts".to_owned(),
+                ),
+                "subnet_group" => (
+                    "RDS moves an instance to other subnets only with an interruption that `up` does not risk"
+                        .to_owned(),
+                    "put it back; to move, restore a snapshot into the other group".to_owned(),
+                ),
+                "engine_version" if self.engine_version.parse().ok() < now => (
+                    format!("PostgreSQL cannot go back from {} to {}", now.unwrap_or(0), self.engine_version),
+                    format!("keep {}", now.unwrap_or(0)),
+                ),
+                _ => return None,
+            };
+            Some(Objection { field: it.field.clone(), reason, help })
+        };
+        changes.iter().filter_map(object).collect()
+    }
+
+    async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
+        let request = cx.aws.rds().create_db_instance().db_instance_identifier(&name.physical).engine("postgres");
+        let request = request
+            .engine_version(&self.engine_version)
+            .db_instance_class(&self.instance_class)
+            .allocated_storage(gibibytes(self.storage))
+            .storage_type(&self.storage_type)
+            .db_name(&self.name)
+            .master_username(&self.username)
+            .manage_master_user_password(true)
+            .backup_retention_period(days(self.backup_retention))
+            .multi_az(self.multi_az)
+            .deletion_protection(self.deletion_protection)
+            .storage_encrypted(true)
+            .publicly_accessible(false)
+            .auto_minor_version_upgrade(true)
+            .copy_tags_to_snapshot(true)
+            .set_db_subnet_group_name(self.subnet_group.clone())
+            .set_vpc_security_group_ids(self.security_groups.clone())
+            .set_ca_certificate_identifier(self.ca.clone())
+            .set_kms_key_id(self.kms_key.clone())
+            .set_tags(Some(self.tags(cx.tags(&name.owner))));
+        request.send().await.map_err(Error::aws("rds", "CreateDBInstance"))?;
+        Ok(())
+    }
+
+    async fn update(&self, cx: &Cx, name: &Name, live: &LiveDatabase, changes: &[Change]) -> Result<()> {
+        let touched = touched(changes);
+        let rds = cx.aws.rds();
+        if let Some(arn) = live.instance.db_instance_arn()
+            && (touched.contains("tags") || touched.contains("final_snapshot"))
+        {
+            let tags = self.tags(live.tags.after(cx, name, changes));
+            let request = rds.add_tags_to_resource().resource_name(arn).set_tags(Some(tags));
+            request.send().await.map_err(Error::aws("rds", "AddTagsToResource"))?;
+            let gone = Tags::removed(changes);
+            if !gone.is_empty() {
+                let request = rds.remove_tags_from_resource().resource_name(arn).set_tag_keys(Some(gone));
+                request.send().await.map_err(Error::aws("rds", "RemoveTagsFromResource"))?;
+            }
+        }
+        if touched.iter().all(|it| ["tags", "final_snapshot"].contains(it)) {
+            return Ok(());
+        }
+        let mut request = rds.modify_db_instance().db_instance_identifier(&name.physical).apply_immediately(true);
+        for field in touched {
+            request = match field {
+                "engine_version" => request.engine_version(&self.engine_version).allow_major_version_upgrade(true),
+                "instance_class" => request.db_instance_class(&self.instance_class),
+                // RDS wants the size along with the kind of volume.
+                "storage" | "storage_type" => {
+                    request.allocated_storage(gibibytes(self.storage)).storage_type(&self.storage_type)
+                }
+                "backup_retention" => request.backup_retention_period(days(self.backup_retention)),
+                "multi_az" => request.multi_az(self.multi_az),
+                "deletion_protection" => request.deletion_protection(self.deletion_protection),
+                "security_groups" => request.set_vpc_security_group_ids(self.security_groups.clone()),
+                "ca" => request.set_ca_certificate_identifier(self.ca.clone()),
+                "public" => request.publicly_accessible(false),
+                _ => request,
+            };
+        }
+        request.send().await.map_err(Error::aws("rds", "ModifyDBInstance"))?;
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx, name: &Name, live: &LiveDatabase) -> Result<()> {
+        if live.instance.db_instance_status() == Some("deleting") {
+            return Ok(());
+        }
+        if live.instance.deletion_protection() == Some(true) {
+            return Err(KindError::Refused {
+                message: format!("the deletion protection of {} is on", name.physical),
+                help: "set `deletion_protection: false`, run `ecomctl up`, and then try again".into(),
+            });
+        }
+        let request = cx.aws.rds().delete_db_instance().db_instance_identifier(&name.physical);
+        let request = match live.tags.setting(FINAL_SNAPSHOT) {
+            Some("false") => request.skip_final_snapshot(true),
+            _ => request.final_db_snapshot_identifier(snapshot(name)),
+        };
+        let sent = request.send().await.map_err(Error::aws("rds", "DeleteDBInstance"));
+        Ok(Error::missing_is_done(sent)?)
+    }
+}
+
+impl Database {
+    fn tags(&self, tags: impl IntoIterator<Item = (String, String)>) -> Vec<types::Tag> {
+        let last = (FINAL_SNAPSHOT.to_owned(), self.final_snapshot.to_string());
+        let tag = |(key, value)| types::Tag::builder().key(key).value(value).build();
+        tags.into_iter().filter(|it| it.0 != FINAL_SNAPSHOT).chain([last]).map(tag).collect()
+    }
+}
+
+/// Finds instances by name, in order, in one request.
+pub(super) async fn find(cx: &Cx, names: Vec<String>) -> crate::client::Result<Vec<Option<LiveDatabase>>> {
+    let filter = types::Filter::builder().name("db-instance-id").set_values(Some(names.clone())).build();
+    let pages = cx.aws.rds().describe_db_instances().filters(filter).into_paginator().items().send();
+    let found: Result<Vec<_>, _> = pages.try_collect().await.map_err(Error::aws("rds", "DescribeDBInstances"));
+    let mut found = Error::missing_is_none(found)?.unwrap_or_default();
+    let pick = |name: String| {
+        let at = found.iter().position(|it| it.db_instance_identifier() == Some(&name))?;
+        let instance = found.swap_remove(at);
+        let tags = instance.tag_list().iter().filter_map(|it| Some((it.key()?, it.value()?))).collect();
+        Some(LiveDatabase { tags, instance })
+    };
+    Ok(names.into_iter().map(pick).collect())
+}
+
+/// Names the last snapshot after the attempt to create the instance: the same on every try, another for a new instance.
+fn snapshot(name: &Name) -> String {
+    let attempt: String = name.owner.nonce.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    format!("{}-final-{attempt}", name.physical).trim_end_matches('-').to_owned()
+}
+
+fn gibibytes(size: Size) -> i32 {
+    i32::try_from(size.as_gibibytes()).unwrap_or(i32::MAX)
+}
+
+fn days(span: Span) -> i32 {
+    i32::try_from(span.as_days()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::{Address, Owner};
+
+    fn spec(value: Value) -> Database {
+        let mut whole = json!({ "engine_version": "17", "instance_class": "db.m7g.large", "name": "shop" });
+        for (key, it) in value.as_object().into_iter().flatten() {
+            whole[key] = it.clone();
+        }
+        serde_json::from_value(whole).expect("a spec")
+    }
+
+    fn live(instance: types::builders::DbInstanceBuilder) -> LiveDatabase {
+        LiveDatabase { instance: instance.build(), tags: Tags::default() }
+    }
+
+    #[test]
+    fn minor_versions_are_left_to_rds() {
+        assert_eq!(Database::observed(&live(DbInstance::builder().engine_version("17.4")))["engine_version"], "17");
+        let flaws = spec(json!({ "engine_version": "17.4" })).check();
+        assert_eq!(flaws[0].at, "/engine_version");
+    }
+
+    #[test]
+    fn what_is_under_way_counts_as_there() {
+        let pending = types::PendingModifiedValues::builder().allocated_storage(50).multi_az(true).build();
+        let there = DbInstance::builder().allocated_storage(20).multi_az(false).pending_modified_values(pending);
+        let observed = Database::observed(&live(there));
+        assert_eq!((&observed["storage"], &observed["multi_az"]), (&json!("50GiB"), &json!(true)));
+    }
+
+    #[test]
+    fn ready_means_that_functions_can_connect() {
+        let there = DbInstance::builder().db_instance_status("available").db_name("shop");
+        assert!(matches!(Database::phase(&live(there.clone())), Phase::Pending(_)));
+        let endpoint = types::Endpoint::builder().address("h").port(5432).build();
+        let secret = types::MasterUserSecret::builder().secret_arn("arn:s").build();
+        let whole = live(there.endpoint(endpoint).master_user_secret(secret));
+        assert_eq!(Database::phase(&whole), Phase::Ready);
+        assert_eq!(Database::outputs(&whole)["secret_arn"], "arn:s");
+        assert_eq!(Database::phase(&live(DbInstance::builder().db_instance_status("deleting"))), Phase::Deleting);
+        assert!(matches!(
+            Database::phase(&live(DbInstance::builder().db_instance_status("modifying"))),
+            Phase::Pending(_)
+        ));
+        assert!(matches!(Database::phase(&live(DbInstance::builder().db_instance_status("failed"))), Phase::Failed(_)));
+    }
+
+    #[test]
+    fn flaws() {
+        let at = |value| spec(value).check().into_iter().map(|it| it.at).collect::<Vec<_>>();
+        assert_eq!(at(json!({})), Vec::<String>::new());
+        assert_eq!(at(json!({ "storage": "10GiB", "backup_retention": "36d" })), ["/storage", "/backup_retention"]);
+        assert_eq!(at(json!({ "name": "Shop", "username": "rdsadmin" })), ["/name", "/username"]);
+        assert_eq!(Database::check_name("local-shop"), []);
+        assert_eq!(Database::check_name("7-shop").len(), 1);
+    }
+
+    #[test]
+    fn the_last_snapshot_is_named_alike_on_every_try() {
+        let owner = Owner { stack: "s".into(), address: Address::new("database", "shop"), nonce: "0193-abcdef".into() };
+        let name = Name { physical: "s-shop".into(), owner, id: None };
+        assert_eq!(snapshot(&name), "s-shop-final-0193abcd");
+    }
+}

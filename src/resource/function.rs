@@ -1,0 +1,437 @@
+//! A Lambda function that is built from this project.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_lambda::{
+    primitives::Blob,
+    types::{self, FunctionConfiguration, LastUpdateStatus, State},
+};
+use futures::future::try_join_all;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    Change, Cx, Database, Desired, Error as KindError, Field, Flaw, Identity, LogGroup, Outputs, Phase, Resource,
+    Result, Role, Scope, Tags, log_group, touched,
+};
+use crate::{
+    address::{Name, NameRef, Ref},
+    artifact::{self, Build},
+    client::{self, Error},
+    quantity::{Size, Span},
+};
+
+/// A Lambda function, built from a package below `lambdas/`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Function {
+    /// The package below `lambdas/` to build.
+    pub package: String,
+    /// The processor to run on. Default: `arm64`.
+    #[serde(default)]
+    pub architecture: Architecture,
+    /// The memory; processors come in proportion: `128MiB` to `10240MiB`. Default: `512MiB`.
+    #[serde(default = "half_gibibyte")]
+    pub memory: Size,
+    /// The longest that one invocation may take, at most `15m`. Default: `30s`.
+    #[serde(default = "half_minute")]
+    pub timeout: Span,
+    /// Variables of the environment. `STACK` is added, and `DATABASE_…` when there is a `database`.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// The role that says what the function may do.
+    pub role: Ref<Role>,
+    /// Where the function logs to.
+    pub log_group: NameRef<LogGroup>,
+    /// How log lines look. Default: `json`.
+    #[serde(default)]
+    pub log_format: LogFormat,
+    /// The database that the function connects to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<Ref<Database>>,
+    /// How many invocations may run at once, kept free for this function. Default: what the account has left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_concurrency: Option<u32>,
+    /// The subnets that the function reaches the database through. Default: none, outside any VPC.
+    #[serde(default)]
+    pub subnets: Vec<String>,
+    /// The security groups of the function, with `subnets`.
+    #[serde(default)]
+    pub security_groups: Vec<String>,
+}
+
+/// The processor that a function runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum Architecture {
+    /// Graviton: cheaper for the same work.
+    #[default]
+    #[serde(rename = "arm64")]
+    Arm64,
+    /// Intel and AMD.
+    #[serde(rename = "x86_64")]
+    X86,
+    /// That of the machine that runs `ecomctl`, so that nothing is built for another one.
+    #[serde(rename = "native")]
+    Native,
+}
+
+impl Architecture {
+    const fn resolve(self) -> artifact::Architecture {
+        match self {
+            Self::Arm64 => artifact::Architecture::Arm64,
+            Self::X86 => artifact::Architecture::X86,
+            Self::Native if cfg!(target_arch = "aarch64") => artifact::Architecture::Arm64,
+            Self::Native => artifact::Architecture::X86,
+        }
+    }
+}
+
+/// How a function's log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One JSON object per line.
+    #[default]
+    Json,
+    /// Plain text.
+    Text,
+}
+
+/// A function as Lambda has it.
+#[derive(Debug)]
+pub struct LiveFunction {
+    config: FunctionConfiguration,
+    concurrency: Option<i32>,
+    tags: Tags,
+}
+
+const fn half_gibibyte() -> Size {
+    Size::mebibytes(512)
+}
+
+const fn half_minute() -> Span {
+    Span::seconds(30)
+}
+
+impl Resource for Function {
+    const FIELDS: &'static [(&'static str, Field)] = &[
+        ("package", Field::WriteOnly),
+        ("database", Field::WriteOnly),
+        ("subnets", Field::Unordered),
+        ("security_groups", Field::Unordered),
+        ("tags", Field::Defaulted),
+    ];
+    type Live = LiveFunction;
+
+    fn build(&self) -> Option<Build> {
+        Some(self.artifact())
+    }
+
+    fn check(&self) -> Vec<Flaw> {
+        let mut flaws = Vec::new();
+        let whole = self.memory.as_bytes().is_multiple_of(1 << 20);
+        if !(128..=10_240).contains(&self.memory.as_mebibytes()) || !whole {
+            let flaw = Flaw::new("/memory", format!("a function cannot have {} of memory", self.memory));
+            flaws.push(flaw.help("write `128MiB` to `10240MiB`, in whole MiB"));
+        }
+        let seconds = self.timeout.as_secs();
+        if !(1..=900).contains(&seconds) || self.timeout != Span::seconds(seconds) {
+            let flaw = Flaw::new("/timeout", format!("Lambda does not know a timeout of {}", self.timeout));
+            flaws.push(flaw.help("write `1s` to `15m`, in whole seconds"));
+        }
+        for name in self.environment.keys() {
+            let at = format!("/environment/{name}");
+            let fits = name.starts_with(|it: char| it.is_ascii_alphabetic())
+                && name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_');
+            if !fits {
+                let flaw = Flaw::new(at, format!("`{name}` is no name of a variable to Lambda"));
+                flaws.push(flaw.help("letters, digits and `_`, beginning with a letter"));
+            } else if name == "STACK" || (self.database.is_some() && INJECTED.contains(&name.as_str())) {
+                flaws.push(Flaw::new(at, format!("`{name}` is set by ecomctl")).help("leave it out"));
+            } else if name.starts_with("AWS_LAMBDA_") || RESERVED.contains(&name.as_str()) {
+                flaws.push(Flaw::new(at, format!("Lambda keeps `{name}` to itself")));
+            }
+        }
+        if self.subnets.is_empty() != self.security_groups.is_empty() {
+            let at = if self.subnets.is_empty() { "/security_groups" } else { "/subnets" };
+            flaws.push(Flaw::new(at, "`subnets` and `security_groups` go together"));
+        }
+        flaws
+    }
+
+    fn check_name(physical: &str) -> Vec<Flaw> {
+        let fits = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '_';
+        if (1..=64).contains(&physical.len()) && physical.chars().all(fits) {
+            return Vec::new();
+        }
+        let flaw = Flaw::new("", format!("`{physical}` is no name for a function"));
+        vec![flaw.help("Lambda allows 64 characters: letters, digits, `-` and `_`")]
+    }
+
+    fn desired(&self, cx: &Cx) -> Result<Desired> {
+        let desired = Desired::of(self)
+            .tagged(cx)
+            .with("architecture", self.architecture.resolve().to_string())
+            .with("role", cx.scope.physical_of(&self.role))
+            .with("log_group", log_group::name_in(&cx.scope, &self.log_group.0.name))
+            .with("code", cx.artifact(&self.artifact())?.sha256.clone());
+        desired.with_result("environment", self.variables(cx).map(|it| json!(it)))
+    }
+
+    async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveFunction>>> {
+        Ok(try_join_all(names.iter().map(|it| get(cx, &it.physical))).await?)
+    }
+
+    fn observed(live: &LiveFunction) -> Value {
+        let it = &live.config;
+        let positive = |it: Option<i32>| it.and_then(|it| u64::try_from(it).ok());
+        let logging = it.logging_config();
+        let format = match logging.and_then(|it| it.log_format()) {
+            Some(types::LogFormat::Json) => LogFormat::Json,
+            _ => LogFormat::Text,
+        };
+        let vpc = it.vpc_config();
+        json!({
+            "architecture": it.architectures().first().map(|it| it.as_str()),
+            "memory": positive(it.memory_size()).map(Size::mebibytes),
+            "timeout": positive(it.timeout()).map(Span::seconds),
+            "environment": it.environment().and_then(|it| it.variables()).cloned().unwrap_or_default(),
+            "role": it.role().and_then(|it| it.rsplit('/').next()),
+            "log_group": logging.and_then(|it| it.log_group()),
+            "log_format": format,
+            "reserved_concurrency": live.concurrency,
+            "subnets": vpc.map(|it| it.subnet_ids().to_vec()).unwrap_or_default(),
+            "security_groups": vpc.map(|it| it.security_group_ids().to_vec()).unwrap_or_default(),
+            "code": it.code_sha256(),
+            "tags": live.tags.observed(),
+        })
+    }
+
+    fn identity(live: &LiveFunction) -> Identity {
+        Identity { id: live.config.function_arn().map(str::to_owned), ownership: live.tags.ownership() }
+    }
+
+    fn phase(live: &LiveFunction) -> Phase {
+        let it = &live.config;
+        let reason = |it: Option<&str>| it.unwrap_or("Lambda gives no reason").to_owned();
+        match (it.state(), it.last_update_status()) {
+            (Some(State::Pending), _) => Phase::Pending("Pending".into()),
+            (Some(State::Failed), _) => Phase::Failed(reason(it.state_reason())),
+            (_, Some(LastUpdateStatus::InProgress)) => Phase::Pending("InProgress".into()),
+            (_, Some(LastUpdateStatus::Failed)) => Phase::Failed(reason(it.last_update_status_reason())),
+            _ => Phase::Ready,
+        }
+    }
+
+    fn outputs(live: &LiveFunction) -> Outputs {
+        let parts = [("arn", live.config.function_arn()), ("name", live.config.function_name())];
+        parts.into_iter().filter_map(|(key, it)| Some((key, it?.to_owned()))).collect()
+    }
+
+    /// Leaves the reserved concurrency to the first update: it has a request of its own.
+    async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
+        let request = cx.aws.lambda().create_function().function_name(&name.physical);
+        let request = request
+            .runtime(types::Runtime::Providedal2023)
+            .handler("bootstrap")
+            .role(cx.live(&self.role)?.arn())
+            .code(types::FunctionCode::builder().zip_file(self.zip(cx).await?).build())
+            .architectures(self.architecture.resolve().to_string().as_str().into())
+            .memory_size(self.mebibytes())
+            .timeout(self.seconds())
+            .environment(self.environment(cx)?)
+            .logging_config(self.logging(&cx.scope))
+            .set_vpc_config(Some(self.vpc()).filter(|_| !self.subnets.is_empty()))
+            .set_tags(Some(cx.tags(&name.owner).into_iter().collect()));
+        let sent = request.send().await.map_err(Error::aws("lambda", "CreateFunction"));
+        sent.map(|_| ()).map_err(|err| err.conflict_is_exists().into())
+    }
+
+    /// Lambda refuses a second change while one is under way: the configuration goes first, the code when called again.
+    async fn update(&self, cx: &Cx, name: &Name, live: &LiveFunction, changes: &[Change]) -> Result<()> {
+        let touched = touched(changes);
+        let lambda = cx.aws.lambda();
+        if let Some(arn) = live.config.function_arn()
+            && touched.contains("tags")
+        {
+            let tags = live.tags.after(cx, name, changes).into_iter().collect();
+            let sent = lambda.tag_resource().resource(arn).set_tags(Some(tags)).send().await;
+            sent.map_err(Error::aws("lambda", "TagResource"))?;
+            let gone = Tags::removed(changes);
+            if !gone.is_empty() {
+                let sent = lambda.untag_resource().resource(arn).set_tag_keys(Some(gone)).send().await;
+                sent.map_err(Error::aws("lambda", "UntagResource"))?;
+            }
+        }
+        if touched.contains("reserved_concurrency") {
+            self.reserve(cx, name).await?;
+        }
+        let configuration =
+            ["memory", "timeout", "environment", "role", "log_group", "log_format", "subnets", "security_groups"];
+        if configuration.iter().any(|it| touched.contains(it)) {
+            let request = lambda.update_function_configuration().function_name(&name.physical);
+            let request = request
+                .role(cx.live(&self.role)?.arn())
+                .memory_size(self.mebibytes())
+                .timeout(self.seconds())
+                .environment(self.environment(cx)?)
+                .logging_config(self.logging(&cx.scope));
+            let in_vpc = touched.contains("subnets") || touched.contains("security_groups");
+            let sent = request.set_vpc_config(Some(self.vpc()).filter(|_| in_vpc)).send().await;
+            sent.map_err(Error::aws("lambda", "UpdateFunctionConfiguration"))?;
+        } else if touched.contains("code") || touched.contains("architecture") {
+            let request = lambda.update_function_code().function_name(&name.physical).zip_file(self.zip(cx).await?);
+            let request = request.architectures(self.architecture.resolve().to_string().as_str().into());
+            request.send().await.map_err(Error::aws("lambda", "UpdateFunctionCode"))?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx, name: &Name, _live: &LiveFunction) -> Result<()> {
+        let sent = cx.aws.lambda().delete_function().function_name(&name.physical).send().await;
+        Ok(Error::missing_is_done(sent.map_err(Error::aws("lambda", "DeleteFunction")))?)
+    }
+}
+
+/// What a `database` sets.
+const INJECTED: [&str; 4] = ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_SECRET_ARN"];
+/// Variables that Lambda sets and refuses: "Defined runtime environment variables" in its developer guide.
+const RESERVED: [&str; 7] = [
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_EXECUTION_ENV",
+];
+
+impl Function {
+    fn artifact(&self) -> Build {
+        Build::Lambda { package: self.package.clone(), architecture: self.architecture.resolve() }
+    }
+
+    async fn zip(&self, cx: &Cx) -> Result<Blob> {
+        let path = &cx.artifact(&self.artifact())?.path;
+        let bytes = tokio::fs::read(path).await;
+        let bytes = bytes.map_err(|err| KindError::Unusable(format!("cannot read {}: {err}", path.display())))?;
+        Ok(Blob::new(bytes))
+    }
+
+    /// Returns all variables of the environment; not known before the database can be connected to.
+    fn variables(&self, cx: &Cx) -> Result<BTreeMap<String, String>> {
+        let mut variables = self.environment.clone();
+        variables.insert("STACK".into(), cx.scope.stack.clone());
+        if let Some(database) = &self.database {
+            let live = cx.live(database)?;
+            let known = live.environment().ok_or_else(|| KindError::NotReady(database.address()))?;
+            variables.extend(known.map(|(key, value)| (key.to_owned(), value)));
+        }
+        Ok(variables)
+    }
+
+    fn environment(&self, cx: &Cx) -> Result<types::Environment> {
+        let variables = self.variables(cx)?.into_iter().collect();
+        Ok(types::Environment::builder().set_variables(Some(variables)).build())
+    }
+
+    fn logging(&self, scope: &Scope) -> types::LoggingConfig {
+        let format = match self.log_format {
+            LogFormat::Json => types::LogFormat::Json,
+            LogFormat::Text => types::LogFormat::Text,
+        };
+        let group = log_group::name_in(scope, &self.log_group.0.name);
+        types::LoggingConfig::builder().log_format(format).log_group(group).build()
+    }
+
+    fn vpc(&self) -> types::VpcConfig {
+        let groups = Some(self.security_groups.clone());
+        types::VpcConfig::builder().set_subnet_ids(Some(self.subnets.clone())).set_security_group_ids(groups).build()
+    }
+
+    async fn reserve(&self, cx: &Cx, name: &Name) -> Result<()> {
+        let lambda = cx.aws.lambda();
+        match self.reserved_concurrency {
+            Some(reserved) => {
+                let request = lambda.put_function_concurrency().function_name(&name.physical);
+                let request = request.reserved_concurrent_executions(i32::try_from(reserved).unwrap_or(i32::MAX));
+                request.send().await.map_err(Error::aws("lambda", "PutFunctionConcurrency"))?;
+            }
+            None => {
+                let sent = lambda.delete_function_concurrency().function_name(&name.physical).send().await;
+                Error::missing_is_done(sent.map_err(Error::aws("lambda", "DeleteFunctionConcurrency")))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn mebibytes(&self) -> i32 {
+        i32::try_from(self.memory.as_mebibytes()).unwrap_or(i32::MAX)
+    }
+
+    fn seconds(&self) -> i32 {
+        i32::try_from(self.timeout.as_secs()).unwrap_or(i32::MAX)
+    }
+}
+
+async fn get(cx: &Cx, physical: &str) -> client::Result<Option<LiveFunction>> {
+    let sent = cx.aws.lambda().get_function().function_name(physical).send().await;
+    let Some(found) = Error::missing_is_none(sent.map_err(Error::aws("lambda", "GetFunction")))? else {
+        return Ok(None);
+    };
+    Ok(found.configuration.map(|config| LiveFunction {
+        config,
+        concurrency: found.concurrency.and_then(|it| it.reserved_concurrent_executions),
+        tags: found.tags.unwrap_or_default().into_iter().collect(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(value: Value) -> Function {
+        let mut whole = json!({ "package": "ingest", "role": "ingest", "log_group": "ingest" });
+        for (key, it) in value.as_object().into_iter().flatten() {
+            whole[key] = it.clone();
+        }
+        serde_json::from_value(whole).expect("a spec")
+    }
+
+    #[test]
+    fn flaws() {
+        let at = |value| spec(value).check().into_iter().map(|it| it.at).collect::<Vec<_>>();
+        assert_eq!(at(json!({})), Vec::<String>::new());
+        assert_eq!(at(json!({ "memory": "64MiB", "timeout": "16m" })), ["/memory", "/timeout"]);
+        assert_eq!(at(json!({ "timeout": "500ms" })), ["/timeout"]);
+        assert_eq!(at(json!({ "environment": { "1A": "", "STACK": "", "AWS_REGION": "" } })).len(), 3);
+        let own = json!({ "DATABASE_HOST": "", "DATABASE_SSLMODE": "" });
+        assert_eq!(at(json!({ "environment": own })), Vec::<String>::new(), "its own database");
+        assert_eq!(at(json!({ "environment": own, "database": "shop" })), ["/environment/DATABASE_HOST"]);
+        assert_eq!(at(json!({ "subnets": ["a"] })), ["/subnets"]);
+    }
+
+    #[test]
+    fn native_is_the_processor_of_this_machine() {
+        let spec = spec(json!({ "architecture": "native" }));
+        let here = std::env::consts::ARCH.replace("aarch64", "arm64");
+        assert_eq!(spec.architecture.resolve().to_string(), here);
+        assert_eq!(spec.build().map(|it| it.to_string()), Some(format!("lambdas/ingest ({here})")));
+    }
+
+    #[test]
+    fn phases() {
+        let phase = |config| Function::phase(&LiveFunction { config, concurrency: None, tags: Tags::default() });
+        let active = FunctionConfiguration::builder().state(State::Active);
+        assert_eq!(
+            phase(FunctionConfiguration::builder().state(State::Pending).build()),
+            Phase::Pending("Pending".into())
+        );
+        assert_eq!(phase(active.clone().build()), Phase::Ready);
+        let updating = active.clone().last_update_status(LastUpdateStatus::InProgress).build();
+        assert_eq!(phase(updating), Phase::Pending("InProgress".into()));
+        let failed = active.last_update_status(LastUpdateStatus::Failed).last_update_status_reason("no subnet").build();
+        assert_eq!(phase(failed), Phase::Failed("no subnet".into()));
+    }
+}

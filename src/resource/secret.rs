@@ -1,0 +1,304 @@
+//! A secret whose value comes from outside at deployment and is never written anywhere but to Secrets Manager.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use aws_sdk_secretsmanager::{operation::describe_secret::DescribeSecretOutput, types};
+use futures::future::try_join_all;
+use pbkdf2::pbkdf2_hmac_array;
+use rand::{RngExt as _, distr::Alphanumeric};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::{Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Outputs, Resource, Result, Tags, touched};
+use crate::{
+    address::Name,
+    client::{self, Error},
+    quantity::Span,
+};
+
+/// The tag that remembers how long a deleted secret can be brought back: deletion knows no spec.
+const RECOVERY: &str = "ecomctl:recovery";
+/// What makes a guess at the value behind a version costly: each takes tens of milliseconds.
+const ROUNDS: u32 = 50_000;
+
+/// A secret in AWS Secrets Manager. Its value is read when the stack is deployed; plans, state and logs hold only the
+/// identifier of its version, which is a salted, slow hash of the value.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// Where the value comes from: `{env: NAME}`, `{file: path}` or `{generate: {length: 32}}`.
+    pub value_from: Source,
+    /// What the secret is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The ARN of the KMS key that encrypts the secret. Default: the account's key for Secrets Manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<String>,
+    /// How long a deleted secret can be brought back: `7d` to `30d`, or `0s` for not at all. Default: `7d`.
+    #[serde(default = "week")]
+    pub recovery_window: Span,
+}
+
+/// Where the value of a secret comes from.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    /// The environment variable of this name.
+    Env(String),
+    /// The content of a file, relative to the working directory, without a line end at its end.
+    File(PathBuf),
+    /// A random text, made once and never changed.
+    Generate(Generate),
+}
+
+/// How to make a random text of letters and digits.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Generate {
+    /// How many characters. Default: 32.
+    #[serde(default = "length")]
+    pub length: usize,
+}
+
+/// A secret as Secrets Manager describes it: without its value.
+#[derive(Debug)]
+pub struct LiveSecret {
+    secret: DescribeSecretOutput,
+    tags: Tags,
+}
+
+impl LiveSecret {
+    /// The identifier of the version in force.
+    fn version(&self) -> Option<&str> {
+        let mut versions = self.secret.version_ids_to_stages()?.iter();
+        versions.find(|(_, stages)| stages.iter().any(|it| it == "AWSCURRENT")).map(|it| it.0.as_str())
+    }
+}
+
+const fn week() -> Span {
+    Span::seconds(7 * 86_400)
+}
+
+const fn length() -> usize {
+    32
+}
+
+impl Resource for Secret {
+    const FIELDS: &'static [(&'static str, Field)] = &[
+        ("value_from", Field::WriteOnly),
+        ("version", Field::Defaulted),
+        ("kms_key", Field::Defaulted),
+        ("tags", Field::Defaulted),
+    ];
+    const DATA_BEARING: bool = true;
+    type Live = LiveSecret;
+
+    fn check(&self) -> Vec<Flaw> {
+        let mut flaws = Vec::new();
+        let days = self.recovery_window.as_days();
+        if self.recovery_window != Span::seconds(days * 86_400) || !(days == 0 || (7..=30).contains(&days)) {
+            let flaw = Flaw::new("/recovery_window", format!("Secrets Manager does not know {}", self.recovery_window));
+            flaws.push(flaw.help("write whole days from `7d` to `30d`, or `0s` to delete at once"));
+        }
+        match &self.value_from {
+            Source::Env(name) if name.is_empty() || name.contains('=') => {
+                flaws.push(Flaw::new("/value_from/env", format!("`{name}` is no name of an environment variable")));
+            }
+            Source::Generate(it) if !(8..=4096).contains(&it.length) => {
+                flaws.push(Flaw::new("/value_from/generate/length", "a generated secret has 8 to 4096 characters"));
+            }
+            _ => (),
+        }
+        flaws
+    }
+
+    fn desired(&self, cx: &Cx) -> Result<Desired> {
+        let desired = Desired::of(self).tagged(cx);
+        Ok(match self.value_from.read()? {
+            Some(value) => desired.with("version", self.version(cx, &value)),
+            None => desired,
+        })
+    }
+
+    async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveSecret>>> {
+        Ok(try_join_all(names.iter().map(|it| describe(cx, &it.physical))).await?.into_iter().map(usable).collect())
+    }
+
+    fn observed(live: &LiveSecret) -> Value {
+        let window: Option<Span> = live.tags.setting(RECOVERY).and_then(|it| it.parse().ok());
+        json!({
+            "version": live.version(),
+            "description": live.secret.description().filter(|it| !it.is_empty()),
+            "kms_key": live.secret.kms_key_id(),
+            "recovery_window": window,
+            "tags": live.tags.observed(),
+        })
+    }
+
+    fn identity(live: &LiveSecret) -> Identity {
+        Identity { id: live.secret.arn().map(str::to_owned), ownership: live.tags.ownership() }
+    }
+
+    fn outputs(live: &LiveSecret) -> Outputs {
+        let parts = [("arn", live.secret.arn()), ("name", live.secret.name()), ("version", live.version())];
+        parts.into_iter().filter_map(|(key, it)| Some((key, it?.to_owned()))).collect()
+    }
+
+    async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
+        let (value, version) = self.value(cx)?;
+        let request = cx.aws.secrets().create_secret().name(&name.physical).secret_string(value);
+        let request = request.client_request_token(version).set_tags(Some(self.tags(cx.tags(&name.owner))));
+        let request = request.set_description(self.description.clone()).set_kms_key_id(self.kms_key.clone());
+        let Err(err) = request.send().await.map_err(Error::aws("secretsmanager", "CreateSecret")) else {
+            return Ok(());
+        };
+        // The name stays taken while a deleted secret can still be brought back; if it was ours, it is.
+        match describe(cx, &name.physical).await? {
+            Some(gone)
+                if gone.secret.deleted_date().is_some() && gone.tags.stack() == Some(name.owner.stack.clone()) =>
+            {
+                let sent = cx.aws.secrets().restore_secret().secret_id(&name.physical).send().await;
+                sent.map_err(Error::aws("secretsmanager", "RestoreSecret"))?;
+                self.put_settings(cx, name).await?;
+                self.put_tags(cx, name, &gone, &[]).await?;
+                self.put_value(cx, name, &gone).await
+            }
+            _ => Err(err.into()),
+        }
+    }
+
+    async fn update(&self, cx: &Cx, name: &Name, live: &LiveSecret, changes: &[Change]) -> Result<()> {
+        let touched = touched(changes);
+        if touched.contains("description") || touched.contains("kms_key") {
+            self.put_settings(cx, name).await?;
+        }
+        if touched.contains("tags") || touched.contains("recovery_window") {
+            self.put_tags(cx, name, live, changes).await?;
+        }
+        if touched.contains("version") || touched.contains("value_from") {
+            self.put_value(cx, name, live).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx, name: &Name, live: &LiveSecret) -> Result<()> {
+        let window: Option<Span> = live.tags.setting(RECOVERY).and_then(|it| it.parse().ok());
+        let days = i64::try_from(window.unwrap_or(week()).as_days()).unwrap_or(30);
+        let request = cx.aws.secrets().delete_secret().secret_id(&name.physical);
+        let request = match days {
+            0 => request.force_delete_without_recovery(true),
+            _ => request.recovery_window_in_days(days),
+        };
+        let sent = request.send().await.map_err(Error::aws("secretsmanager", "DeleteSecret"));
+        Ok(Error::missing_is_done(sent)?)
+    }
+}
+
+impl Secret {
+    /// Returns the value and the identifier of its version.
+    fn value(&self, cx: &Cx) -> Result<(String, String)> {
+        if let Some(value) = self.value_from.read()? {
+            let version = self.version(cx, &value);
+            return Ok((value, version));
+        }
+        let Source::Generate(how) = &self.value_from else { return Err(KindError::Unusable("no value".into())) };
+        let value: String = rand::rng().sample_iter(Alphanumeric).take(how.length).map(char::from).collect();
+        Ok((value, uuid::Uuid::new_v4().to_string()))
+    }
+
+    /// Hashes a value into the identifier of its version: equal values are one version, and the value cannot be told.
+    fn version(&self, cx: &Cx, value: &str) -> String {
+        let scope = &cx.scope;
+        let salt = format!("{}/{}/{}/{:?}", scope.account, scope.region, scope.stack, self.value_from);
+        let hash: [u8; 32] = pbkdf2_hmac_array::<Sha256, 32>(value.as_bytes(), salt.as_bytes(), ROUNDS);
+        hash.iter().map(|it| format!("{it:02x}")).collect()
+    }
+
+    async fn put_settings(&self, cx: &Cx, name: &Name) -> Result<()> {
+        // The two texts are how Secrets Manager spells "none" and "the account's own key".
+        let key = self.kms_key.as_deref().unwrap_or("alias/aws/secretsmanager");
+        let request = cx.aws.secrets().update_secret().secret_id(&name.physical).kms_key_id(key);
+        let request = request.description(self.description.as_deref().unwrap_or_default());
+        request.send().await.map_err(Error::aws("secretsmanager", "UpdateSecret"))?;
+        Ok(())
+    }
+
+    async fn put_tags(&self, cx: &Cx, name: &Name, live: &LiveSecret, changes: &[Change]) -> Result<()> {
+        let tags = self.tags(live.tags.after(cx, name, changes));
+        let request = cx.aws.secrets().tag_resource().secret_id(&name.physical).set_tags(Some(tags));
+        request.send().await.map_err(Error::aws("secretsmanager", "TagResource"))?;
+        let gone = Tags::removed(changes);
+        if !gone.is_empty() {
+            let request = cx.aws.secrets().untag_resource().secret_id(&name.physical).set_tag_keys(Some(gone));
+            request.send().await.map_err(Error::aws("secretsmanager", "UntagResource"))?;
+        }
+        Ok(())
+    }
+
+    async fn put_value(&self, cx: &Cx, name: &Name, live: &LiveSecret) -> Result<()> {
+        let (value, version) = self.value(cx)?;
+        let secrets = cx.aws.secrets();
+        if live.version() == Some(&version) {
+            return Ok(());
+        }
+        // Putting a version that is there already does nothing, so an earlier value is brought back by its label.
+        if live.secret.version_ids_to_stages().is_some_and(|it: &HashMap<_, _>| it.contains_key(&version)) {
+            let request = secrets.update_secret_version_stage().secret_id(&name.physical).version_stage("AWSCURRENT");
+            let request =
+                request.move_to_version_id(version).set_remove_from_version_id(live.version().map(str::to_owned));
+            request.send().await.map_err(Error::aws("secretsmanager", "UpdateSecretVersionStage"))?;
+            return Ok(());
+        }
+        let request =
+            secrets.put_secret_value().secret_id(&name.physical).secret_string(value).client_request_token(version);
+        request.send().await.map_err(Error::aws("secretsmanager", "PutSecretValue"))?;
+        Ok(())
+    }
+
+    fn tags(&self, tags: impl IntoIterator<Item = (String, String)>) -> Vec<types::Tag> {
+        let window = (RECOVERY.to_owned(), self.recovery_window.to_string());
+        let tag = |(key, value)| types::Tag::builder().key(key).value(value).build();
+        tags.into_iter().filter(|it| it.0 != RECOVERY).chain([window]).map(tag).collect()
+    }
+}
+
+impl Source {
+    /// Reads the value; `None` when it is to be generated.
+    fn read(&self) -> Result<Option<String>> {
+        let missing = |what: String, why: String| KindError::Refused {
+            message: format!("the value of the secret comes from {what}, which {why}"),
+            help: "provide it where `ecomctl` runs; it is read anew each time and never stored".into(),
+        };
+        match self {
+            Self::Generate(_) => Ok(None),
+            Self::Env(name) => {
+                let value = std::env::var(name).ok().filter(|it| !it.is_empty());
+                let missing = || missing(format!("the environment variable {name}"), "is not set".into());
+                value.ok_or_else(missing).map(Some)
+            }
+            Self::File(path) => {
+                let text = std::fs::read_to_string(path);
+                let text = text
+                    .map_err(|err| missing(format!("the file {}", path.display()), format!("cannot be read: {err}")))?;
+                Ok(Some(
+                    text.strip_suffix('\n').map_or(text.as_str(), |it| it.strip_suffix('\r').unwrap_or(it)).to_owned(),
+                ))
+            }
+        }
+    }
+}
+
+async fn describe(cx: &Cx, physical: &str) -> client::Result<Option<LiveSecret>> {
+    let sent = cx.aws.secrets().describe_secret().secret_id(physical).send().await;
+    let found = Error::missing_is_none(sent.map_err(Error::aws("secretsmanager", "DescribeSecret")))?;
+    let tags =
+        |secret: &DescribeSecretOutput| secret.tags().iter().filter_map(|it| Some((it.key()?, it.value()?))).collect();
+    Ok(found.map(|secret| LiveSecret { tags: tags(&secret), secret }))
+}
+
+/// A deleted secret that can still be brought back counts as gone: nobody can read it.
+fn usable(found: Option<LiveSecret>) -> Option<LiveSecret> {
+    found.filter(|it| it.secret.deleted_date().is_none())
+}

@@ -1,0 +1,39 @@
+//! What the tests of kinds begin from: a stack `s` in an account of its own, with nothing live.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Cx, Lives, Scope};
+use crate::{
+    client::aws::{Aws, Target},
+    template::Templates,
+};
+
+/// Makes a context without templates. Its clients reach nothing.
+pub(crate) fn cx() -> Cx {
+    cx_with(&[]).0
+}
+
+/// Makes a context with these templates, which live as long as the folder.
+pub(crate) fn cx_with(templates: &[(&str, &str)]) -> (Cx, tempfile::TempDir) {
+    let root = tempfile::tempdir().expect("a folder");
+    for (path, text) in templates {
+        let path = root.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a file within a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+    let target = Target {
+        region: "us-east-1".into(),
+        endpoint: Some("http://127.0.0.1:9".into()),
+        keys: Some(("000000000000".into(), "x".into())),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let cx = Cx {
+        aws: Arc::new(runtime.block_on(Aws::connect(&target))),
+        scope: Scope { stack: "s".into(), account: "000000000000".into(), region: target.region },
+        templates: Arc::new(Templates::new(root.path())),
+        artifacts: Arc::default(),
+        tags: BTreeMap::new(),
+        lives: Lives::default(),
+    };
+    (cx, root)
+}

@@ -1,0 +1,4 @@
+//! The whole pipeline: events in, rows out, checked against an oracle that shares no code with it.
+
+mod agreement;
+mod oracle;
