@@ -172,6 +172,10 @@ mod tests {
           status       Show what a stack is doing: topics and lag, functions, tables, rejected events
           state        Show what is recorded of a stack
           completions  Print what a shell needs to complete verbs, options and stacks
+          validate     Check stack files, and show every mistake at once
+          explain      Say where a value comes from, what it overrides, and what it is for
+          graph        Draw what a stack consists of, and what needs what
+          schema       Print the JSON Schema of stack files
 
         Options:
           -h, --help

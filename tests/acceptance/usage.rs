@@ -2,6 +2,9 @@
 
 use crate::harness::Ecomctl;
 
+/// A stack of nothing.
+const EMPTY: &str = "stack: { target: local }\n";
+
 #[test]
 fn a_verb_that_does_not_exist() {
     let ended = Ecomctl::nowhere().run(["destroy", "local"]).exits(2).without_result();
@@ -28,22 +31,22 @@ fn a_word_that_is_no_address() {
 fn no_project_here() {
     let ended = Ecomctl::nowhere().run(["diff", "local"]).exits(2).without_result();
     insta::assert_snapshot!(ended.err, @r"
-    ecomctl::usage
+    stack::not_found
 
       × neither this directory nor one above it holds `stacks/`
-      help: go to the project, or name it: --project <DIR>
+      help: go to the project, or start one: `ecomctl init`
     ");
 }
 
 #[test]
 fn a_stack_that_does_not_exist() {
-    let project = Ecomctl::in_project([("stacks/local.yaml", ""), ("stacks/staging.yaml", "")]);
+    let project = Ecomctl::in_project([("stacks/local.yaml", EMPTY), ("stacks/staging.yaml", EMPTY)]);
     let ended = project.run(["up", "stagign"]).exits(2).without_result();
     insta::assert_snapshot!(ended.err, @r"
-    ecomctl::usage
+    stack::not_found
 
-      × there is no stack `stagign`
-      help: the stacks of this project: local, staging
+      × there is no stack `stagign`: no file stacks/stagign.yaml
+      help: did you mean `staging`?
     ");
 }
 
@@ -73,4 +76,26 @@ fn a_project_elsewhere_is_named_by_a_flag() {
     let ended = Ecomctl::nowhere().run(["-C", &elsewhere, "state", "show", "local", "--json"]).exits(0);
     assert_eq!(ended.out, "null\n");
     assert!(!project.root().join(".ecomctl").exists(), "looking writes nothing");
+}
+
+#[test]
+fn mistakes_of_a_stack_end_with_their_own_code() {
+    let project = Ecomctl::in_project([("stacks/bad.yaml", "stack: { target: moon }\n")]);
+    for verb in ["diff", "up", "validate"] {
+        let ended = project.run([verb, "bad"]).exits(4).without_result();
+        assert!(ended.err.contains("stacks/bad.yaml:1:"), "{}", ended.err);
+    }
+    let ended = project.run(["diff", "bad", "--json"]).exits(4).without_result();
+    let error: serde_json::Value = serde_json::from_str(&ended.err).expect("one JSON object");
+    let label = &error["error"]["related"][0]["labels"][0];
+    assert_eq!((&label["file"], &label["line"]), (&"stacks/bad.yaml".into(), &1.into()), "{error}");
+}
+
+#[test]
+fn verbs_that_read_files_need_no_cloud() {
+    let project = Ecomctl::in_project([("stacks/empty.yaml", "stack: { target: local }\n")]);
+    for args in [&["validate"] as &[_], &["graph", "empty"], &["schema"], &["explain", "empty", "stack"]] {
+        let ended = project.run(args.iter().copied()).exits(0);
+        assert!(!ended.out.is_empty() && ended.err.is_empty(), "{args:?}: {ended:#?}");
+    }
 }
