@@ -3,12 +3,11 @@
 use crate::{
     address::Name,
     resource::{Observation, Ownership},
-    state::{Record, Status},
+    state::Record,
 };
 
 /// Says why a live resource is not this stack's; `None` where it is.
 pub(super) fn stranger(live: &Observation, name: &Name, record: Option<&Record>) -> Option<String> {
-    let recorded = record.is_some_and(|it| it.status != Status::Creating || it.id.is_some());
     let stack = &name.owner.stack;
     match &live.identity.ownership {
         Ownership::Tagged(owner) if owner.stack == *stack => {
@@ -17,10 +16,9 @@ pub(super) fn stranger(live: &Observation, name: &Name, record: Option<&Record>)
         }
         Ownership::Tagged(owner) => Some(format!("it belongs to the stack {}", owner.stack)),
         Ownership::Inherited(Some(parent)) if parent == stack => None,
-        // An intent is as good as a tag where there are no tags: nobody else makes things in our name.
-        Ownership::Inherited(_) if record.is_some() => None,
-        // It was ours, and somebody removed its tags.
-        Ownership::Foreign if recorded => None,
+        // It was ours and somebody removed its tags; or we were killed before it had any: nothing had this name when the
+        // intent was recorded.
+        Ownership::Inherited(_) | Ownership::Foreign if record.is_some() => None,
         Ownership::Foreign | Ownership::Inherited(_) => Some("it carries no tag of this stack".to_owned()),
     }
 }

@@ -25,8 +25,6 @@ use crate::{
     state::{Edit, Record, Status},
 };
 
-/// How often an update is followed up, where one request cannot change everything at once.
-const ROUNDS: usize = 4;
 /// The shortest pause between two looks; none in unit tests, whose cloud is in memory.
 const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 50 });
 /// The longest wait for something else to get out of the way, such as IAM to propagate.
@@ -94,8 +92,8 @@ impl Run<'_> {
         self.finish(spec, &name, &desired, live, changes).await
     }
 
-    /// Updates until nothing differs, and records. What still differs after some rounds is the provider's view: the
-    /// next plan shows it.
+    /// Updates for as long as that leaves fewer differences, and records: a provider may take one change at a time. What
+    /// differs all the same is the provider's view of it: the next plan shows it.
     async fn finish(
         &self,
         spec: &Value,
@@ -104,10 +102,9 @@ impl Run<'_> {
         mut live: Observation,
         mut changes: Vec<crate::resource::Change>,
     ) -> Result<(), Cause> {
-        for _ in 0..ROUNDS {
-            if changes.is_empty() {
-                break;
-            }
+        let mut left = usize::MAX;
+        while !changes.is_empty() && changes.len() < left {
+            left = changes.len();
             // Sending an update again is harmless: it names the whole of what is wanted.
             let update = || self.kind.update(self.cx, name, spec, &live, &changes);
             self.send(name, update, |_| async { Ok(false) }).await?;
