@@ -12,7 +12,6 @@ pub mod explain;
 pub mod fault;
 pub mod graph;
 pub mod local;
-pub mod prepare;
 pub mod produce;
 pub mod project;
 pub mod run;

@@ -5,6 +5,7 @@
 pub mod error;
 pub mod human;
 pub mod plan;
+pub mod preparing;
 pub mod progress;
 pub mod status;
 pub mod summary;

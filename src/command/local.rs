@@ -110,6 +110,21 @@ pub fn told(progress: &Progress) -> String {
     }
 }
 
+/// Finds where the local cloud answers, and starts it where `start` says so.
+///
+/// # Errors
+/// Says which part would not start, or that it is not running.
+pub async fn endpoint(home: &Path, start: bool, tell: &(dyn Fn(String) + Sync)) -> Result<String> {
+    let home = Home::new(home)?;
+    if start {
+        return Ok(local::ensure(&home, &|it| tell(told(&it))).await?.gateway);
+    }
+    match local::running(&home).await? {
+        Some(it) => Ok(it.gateway),
+        None => Err(error::Problem::Asleep.into()),
+    }
+}
+
 /// Does what the arguments ask for.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use crate::{
         self, Reason,
         aws::{Aws, Target as Endpoint},
     },
-    command::{Global, Result, error, prepare},
+    command::{Global, Result, error, local},
     resource::{Cx, KINDS, Lives, Scope},
     stack::{self, Stack, Target},
     state::{FileStore, Store},
@@ -78,14 +78,14 @@ impl Project {
         let (endpoint, keys) = match stack.settings.target {
             Target::Aws => (None, None),
             Target::Local => {
-                let endpoint = prepare::local(&self.home, start, tell).await?;
+                let endpoint = local::endpoint(&self.home, start, tell).await?;
                 (Some(endpoint), Some((LOCAL_ACCOUNT.to_owned(), "local".to_owned())))
             }
         };
-        let local = endpoint.is_some();
+        let here = endpoint.is_some();
         let aws = Aws::connect(&Endpoint { region: region.clone(), endpoint, keys }).await;
-        let account = if local { LOCAL_ACCOUNT.to_owned() } else { account(&aws).await? };
-        if let Some(wanted) = stack.settings.account.as_ref().filter(|it| !local && **it != account) {
+        let account = if here { LOCAL_ACCOUNT.to_owned() } else { account(&aws).await? };
+        if let Some(wanted) = stack.settings.account.as_ref().filter(|it| !here && **it != account) {
             let (stack, wanted) = (stack.name.clone(), wanted.clone());
             return Err(error::Problem::WrongAccount { stack, wanted, found: account }.into());
         }

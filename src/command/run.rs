@@ -15,20 +15,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     address::Address,
-    artifact::{Artifacts, Build},
+    artifact::{self, Build},
     command::{
         Error, Exit, Global, Result,
         consent::{Consent, Question},
         error,
         fault::{Incomplete, Reasoned, Refused, Stopped, of_engine, of_session},
-        prepare,
         project::Project,
         who,
     },
     engine::{Engine, Goal, Mandate, Observed, Plan, Summary},
     report::{
-        self, Terminal, Tone,
+        self, Terminal, human,
         plan::{Last, View},
+        preparing::Preparing,
         progress::Progress,
         summary::{Outcome, Outputs, Tally},
     },
@@ -71,11 +71,14 @@ impl Run {
         let (terminal, started) = (global.terminal(), Instant::now());
         let project = Project::open(global)?;
         let stack = project.load(stack)?;
-        let tell = |text: String| say(&terminal, &text);
         let requests = if needs.build { builds(&stack)? } else { BTreeSet::new() };
-        let build = prepare::build(&project.root, &project.home, &requests, &tell);
-        let (artifacts, cx) = tokio::join!(build, project.connect(&stack, needs.start, &tell));
-        let (artifacts, mut cx): (Artifacts, Cx) = (artifacts?, cx?);
+        let preparing = Preparing::new(terminal);
+        let (built, said) = (|it| tell(&preparing, it), |it: String| preparing.say(&it));
+        let (artifacts, cx) = tokio::join!(
+            artifact::build(&project.root, &project.home, &requests, &built),
+            project.connect(&stack, needs.start, &said),
+        );
+        let (artifacts, mut cx) = (artifacts.map_err(|err| Error::new(Exit::Build, err))?, cx?);
         cx.artifacts = Arc::new(artifacts);
         Ok(Self { terminal, project, stack, kinds: KINDS, cx, verbose: global.verbose, started })
     }
@@ -270,12 +273,17 @@ impl Run {
     }
 }
 
-/// Says what is done before a plan exists, such as a build.
-fn say(terminal: &Terminal, text: &str) {
-    if terminal.json {
-        terminal.note(&serde_json::json!({ "event": "preparing", "message": text }).to_string());
-    } else {
-        terminal.note(&terminal.err.paint(Tone::Faint, text));
+/// Tells how a build goes.
+fn tell(preparing: &Preparing, it: artifact::Progress) {
+    match it {
+        artifact::Progress::Status(text) => preparing.busy(&text),
+        artifact::Progress::Compiled { name, done, total } => {
+            preparing.busy(&format!("compiled {done} of {total} crates, {name} last"));
+        }
+        artifact::Progress::Done { build, elapsed: Some(elapsed), .. } => {
+            preparing.say(&format!("built {build} in {}", human::duration(elapsed)));
+        }
+        artifact::Progress::Done { elapsed: None, .. } => (),
     }
 }
 

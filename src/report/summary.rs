@@ -108,7 +108,10 @@ pub fn text(it: &Outcome<'_>, style: Style) -> String {
 pub fn outputs(outputs: &Outputs, style: Style) -> Option<String> {
     let mut rows = Vec::new();
     for (address, values) in outputs {
-        let useful = values.iter().filter(|(name, it)| !it.is_empty() && !is_internal(name));
+        let useful = values.iter().filter(|(name, it)| {
+            // A name that is the address's own says nothing new.
+            !it.is_empty() && !is_internal(name) && **it != address.name
+        });
         rows.extend(useful.map(|(name, it)| vec![address.to_string(), (*name).to_owned(), it.clone()]));
     }
     (!rows.is_empty()).then(|| table(&["resource", "output", "value"], rows, style))
