@@ -81,7 +81,7 @@ impl Run<'_> {
         let name = self.name();
         let desired = self.desired(spec)?;
         let applied = self.record.map_or(Value::Null, |it| it.applied.clone());
-        let live = self.settle(&name, None).await?;
+        let Some(live) = self.settle_if_there(&name, None).await? else { return self.create(spec, name).await };
         if let Some(why) = stranger(&live, &name, self.record) {
             return Err(self.not_ours(&name, why));
         }
@@ -182,31 +182,37 @@ impl Run<'_> {
         }
     }
 
-    /// Looks until it is ready. Records the identifier as soon as it is known.
+    /// Looks until it is ready; what was just made may not be visible at once.
     async fn settle(&self, name: &Name, recording: Option<Status>) -> Result<Observation, Cause> {
+        let (begun, patience, mut pause) = (Instant::now(), self.kind.patience(), PAUSE);
+        loop {
+            if let Some(live) = self.settle_if_there(name, recording).await? {
+                return Ok(live);
+            }
+            self.wait(name, "not visible yet", begun, patience, pause).await?;
+            pause = next_pause(pause, patience);
+        }
+    }
+
+    /// Looks until it is ready, or is not there. Records the identifier as soon as it is known.
+    async fn settle_if_there(&self, name: &Name, recording: Option<Status>) -> Result<Option<Observation>, Cause> {
         let (begun, patience) = (Instant::now(), self.kind.patience());
         let (mut pause, mut recorded) = (PAUSE, name.id.is_some());
-        loop {
-            let live = self.read(name).await?;
-            let on = match live {
-                Some(live) => match &live.phase {
-                    Phase::Ready => return Ok(live),
-                    Phase::Failed(why) => return Err(Cause::ProviderFailed(why.clone())),
-                    Phase::Pending(on) => {
-                        if let (false, Some(status), Some(id)) = (recorded, recording, &live.identity.id) {
-                            let name = Name { id: Some(id.clone()), ..name.clone() };
-                            self.put(status, &name, &Value::Null).await?;
-                            recorded = true;
-                        }
-                        on.clone()
-                    }
-                    Phase::Deleting => "being deleted".to_owned(),
-                },
-                None => "not visible yet".to_owned(),
+        while let Some(live) = self.read(name).await? {
+            let on = match &live.phase {
+                Phase::Ready => return Ok(Some(live)),
+                Phase::Failed(why) => return Err(Cause::ProviderFailed(why.clone())),
+                Phase::Pending(on) => on.clone(),
+                Phase::Deleting => "being deleted".to_owned(),
             };
+            if let (false, Some(status), Some(id)) = (recorded, recording, &live.identity.id) {
+                self.put(status, &Name { id: Some(id.clone()), ..name.clone() }, &Value::Null).await?;
+                recorded = true;
+            }
             self.wait(name, &on, begun, patience, pause).await?;
             pause = next_pause(pause, patience);
         }
+        Ok(None)
     }
 
     /// Looks until it is gone; with `only_if_leaving`, returns at once unless it is on its way out.

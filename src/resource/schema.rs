@@ -44,6 +44,8 @@ pub struct LiveSchema {
     drift: Vec<Drift>,
     /// The stack that the database's tags name.
     stack: Option<String>,
+    /// Why the function could not say: what is applied is not known then, and mending the function comes first.
+    unanswered: Option<String>,
 }
 
 /// One applied migration.
@@ -114,6 +116,11 @@ impl Resource for Schema {
                     Ok(it) => it,
                     // A database that is only being made holds nothing, and cannot be asked.
                     Err(_) if !matches!(Database::phase(&database), Phase::Ready) => None,
+                    Err(KindError::Client(err)) if err.reason == Reason::Other => {
+                        let (database, stack) = (parts.database.to_owned(), database.stack());
+                        let unanswered = Some(err.message);
+                        return Ok(Some(LiveSchema { database, applied: vec![], drift: vec![], stack, unanswered }));
+                    }
                     Err(err) => return Err(err),
                 };
                 let live = |Answer { applied, drift }| LiveSchema {
@@ -121,13 +128,21 @@ impl Resource for Schema {
                     applied,
                     drift,
                     stack: database.stack(),
+                    unanswered: None,
                 };
                 Ok(answer.filter(|it| !it.applied.is_empty()).map(live))
             };
         parts.iter().zip(databases?).zip(answers).map(live).collect()
     }
 
+    fn phase(live: &LiveSchema) -> Phase {
+        live.unanswered.clone().map_or(Phase::Ready, Phase::Pending)
+    }
+
     fn observed(live: &LiveSchema) -> Value {
+        if live.unanswered.is_some() {
+            return json!({});
+        }
         let checksums: BTreeMap<_, _> = live.applied.iter().map(|it| (&it.version, &it.checksum)).collect();
         let structure: BTreeMap<_, _> = live.drift.iter().map(|it| (&it.object, it.to_string())).collect();
         json!({ "database": live.database, "migrations": checksums, "structure": structure })
@@ -301,7 +316,7 @@ mod tests {
     }
 
     fn live(applied: Vec<Applied>) -> LiveSchema {
-        LiveSchema { database: "s-shop".into(), applied, drift: Vec::new(), stack: Some("s".into()) }
+        LiveSchema { database: "s-shop".into(), applied, drift: Vec::new(), stack: Some("s".into()), unanswered: None }
     }
 
     fn change(field: &str) -> Change {
