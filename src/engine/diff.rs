@@ -95,7 +95,8 @@ pub(super) fn diff(
         if found.changes.len() == already {
             continue;
         }
-        if rules.immutable {
+        // What was neither echoed nor applied is not known to differ.
+        if rules.immutable && (seen.contains_key(name) || !base.is_null()) {
             found.replaces.get_or_insert_with(|| name.to_owned());
         }
         if let Some(text) = rules.grows
