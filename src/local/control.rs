@@ -84,7 +84,7 @@ pub async fn status(home: &Home) -> Result<Status> {
     if let Some(status) = socket::ask(home, Request::Memory).await? {
         return Ok(status);
     }
-    let endpoints = board::endpoints(Ports::choose(home)?);
+    let endpoints = board::endpoints(Ports::known(home)?);
     Ok(Status { ready: false, pid: None, since: None, build: String::new(), endpoints, parts: Vec::new() })
 }
 
@@ -178,7 +178,7 @@ async fn launch(home: &Home, progress: &(dyn Fn(Progress) + Sync)) -> Result<Chi
     let log = files::open_log(&home.log("supervisor"))?;
     let error_log = log.try_clone().map_err(|err| Error::io("open", "supervisor.log", err))?;
     let mut command = Command::new(home.program());
-    command.args(["local", "serve"]).env("ECOMCTL_HOME", home.local().with_file_name(""));
+    command.args(["local", "serve"]).envs(home.environment());
     command.current_dir(home.local()).stdin(Stdio::null()).stdout(log).stderr(error_log);
     command.spawn().map_err(|err| Error::io("start", home.program().display(), err))
 }

@@ -40,8 +40,9 @@ pub(crate) async fn setup(home: &Home, progress: &(dyn Fn(Progress) + Sync)) -> 
     if is_complete(home).await {
         return Ok(tools);
     }
-    files::create_dir(home.local())?;
-    let _held = lock(&home.setup_lock(), progress).await?;
+    let lock = home.setup_lock();
+    files::create_dir(lock.parent().unwrap_or(home.local()))?;
+    let _held = wait_for(&lock, progress).await?;
     // Another process may have got them meanwhile.
     let (has_python, has_postgres) = join!(python::is_complete(home), postgres::is_complete(home));
     let python = piece(has_python, "ministack", "installing with pip", progress, python::make(home, &tools));
@@ -75,7 +76,7 @@ async fn piece(
 }
 
 /// Waits until no other process holds a lock. The lock ends with the file, or with the process.
-async fn lock(path: &Path, progress: &(dyn Fn(Progress) + Sync)) -> Result<File> {
+async fn wait_for(path: &Path, progress: &(dyn Fn(Progress) + Sync)) -> Result<File> {
     let file = open_lock(path)?;
     let mut told = false;
     loop {
