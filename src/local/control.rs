@@ -102,9 +102,11 @@ pub async fn stop(home: &Home) -> Result<bool> {
     while is_held(home)? {
         // One that has just been started listens a little later.
         asked = asked || socket::ask(home, Request::Stop).await?.is_some();
-        if Instant::now() > deadline
-            && let Some(record) = &record
-        {
+        if Instant::now() > deadline {
+            let Some(record) = &record else {
+                let message = format!("does not stop within {} s", LONGEST.as_secs());
+                return Err(Error::Supervisor { message, log: files::tail(&home.log("supervisor"), 15) });
+            };
             record.supervisor.signal(Signal::KILL);
             process::wait_gone(&[record.supervisor], Duration::from_secs(5)).await;
         }

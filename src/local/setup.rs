@@ -13,9 +13,11 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use tokio::{
     join,
+    process::Command,
     time::{Instant, sleep},
     try_join,
 };
@@ -24,6 +26,7 @@ use super::{
     Progress,
     doctor::{self, Tools},
     error::{Error, Result},
+    exec::Identity,
     files,
     home::Home,
 };
@@ -95,6 +98,11 @@ async fn wait_for(path: &Path, progress: &(dyn Fn(Progress) + Sync)) -> Result<F
         }
         sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// A command that ends at once when this program does, however that ends.
+fn tool(home: &Home, program: &Path) -> Command {
+    Identity::Same.command(home.program(), Signal::KILL, program)
 }
 
 /// Opens a file to lock it.

@@ -3,12 +3,9 @@
 use std::{ffi::OsString, path::Path, process::Stdio, time::Duration};
 
 use rustix::process::Signal;
-use tokio::{
-    process::Command,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
-use super::{Draft, PATIENCE, is_made_from};
+use super::{Draft, PATIENCE, is_made_from, tool};
 use crate::local::{
     doctor::Tools,
     error::{Error, Result},
@@ -48,7 +45,7 @@ async fn download(home: &Home, tools: &Tools) -> Result<()> {
     files::write(&pom, POM.as_bytes())?;
     let help = "check that Maven reaches its repository (`mvn --version`, ~/.m2/settings.xml), then run the same command again";
     let run = Run { what: "download Apache Kafka", help, patience: PATIENCE };
-    let mut mvn = Command::new(&tools.maven);
+    let mut mvn = tool(home, &tools.maven);
     mvn.args(["--batch-mode", "--quiet", "--file"])
         .arg(&pom)
         .args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
@@ -66,12 +63,12 @@ async fn archive(home: &Home, tools: &Tools, dir: &Path) -> Result<()> {
     let ports = Ports::free()?;
     let properties = dir.join("kafka.properties");
     files::write(&properties, kafka::settings(ports, &data).as_bytes())?;
-    kafka::format(Command::new(&tools.java), home, &properties).await?;
+    kafka::format(tool(home, &tools.java), home, &properties).await?;
 
     let classes = dir.join("classes.jsa");
     let mut option = OsString::from("-XX:ArchiveClassesAtExit=");
     option.push(&classes);
-    let mut java = Command::new(&tools.java);
+    let mut java = tool(home, &tools.java);
     java.arg(option).args(kafka::broker(home, &properties)).kill_on_drop(true);
     java.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let failed = |err| Error::io("run", "Kafka to archive its classes", err);
