@@ -22,6 +22,8 @@ use tokio::{
     try_join,
 };
 
+use uuid::Uuid;
+
 use super::{
     Progress,
     doctor::{self, Tools},
@@ -123,10 +125,16 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Begins anew, without what an interrupted attempt left.
+    /// Begins anew. What an interrupted attempt left is removed, as far as nothing of that attempt still writes to it.
     pub(crate) fn begin(name: PathBuf) -> Result<Self> {
-        let path = name.with_extension("new");
-        files::remove(&path)?;
+        let dir = name.parent().unwrap_or(Path::new("."));
+        let prefix = format!("{}.new-", name.file_name().unwrap_or_default().display());
+        for left in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            if left.file_name().to_string_lossy().starts_with(&prefix) {
+                files::remove(&left.path()).ok();
+            }
+        }
+        let path = dir.join(format!("{prefix}{}", Uuid::new_v4().simple()));
         files::create_dir(&path)?;
         Ok(Self { name, path })
     }
@@ -161,7 +169,7 @@ mod tests {
         assert!(!is_made_from(&name, "a"));
 
         let again = Draft::begin(name.clone()).expect("begin again");
-        assert!(!again.path.join("half").exists());
+        assert!(!interrupted.path.exists());
         again.complete("a").expect("complete");
         assert!(is_made_from(&name, "a"));
         assert!(!is_made_from(&name, "b"));

@@ -30,12 +30,12 @@ pub(crate) async fn make(home: &Home, tools: &Tools) -> Result<()> {
         files::remove(&home.kafka_classes())?;
         download(home, tools).await?;
     }
-    let dir = home.kafka().with_extension("training");
-    if archive(home, tools, &dir).await.is_err() {
+    let draft = Draft::begin(home.kafka_classes())?;
+    if archive(home, tools, &draft.path).await.is_err() {
         // It is only for speed: an empty one says that there is none to be had.
         files::write(&home.kafka_classes(), b"")?;
     }
-    files::remove(&dir)
+    files::remove(&draft.path)
 }
 
 /// Gets the jars. Maven's own configuration says from where.
@@ -57,7 +57,6 @@ async fn download(home: &Home, tools: &Tools) -> Result<()> {
 /// the jars' path, so this comes after these have their final name.
 async fn archive(home: &Home, tools: &Tools, dir: &Path) -> Result<()> {
     const LONGEST: Duration = Duration::from_secs(90);
-    files::remove(dir)?;
     let data = dir.join("data");
     files::create_dir(&data)?;
     let ports = Ports::free()?;
