@@ -84,7 +84,7 @@ pub async fn status(home: &Home) -> Result<Status> {
     if let Some(status) = socket::ask(home, Request::Memory).await? {
         return Ok(status);
     }
-    let endpoints = board::endpoints(Ports::choose(home)?);
+    let endpoints = board::endpoints(Ports::known(home)?);
     Ok(Status { ready: false, pid: None, since: None, build: String::new(), endpoints, parts: Vec::new() })
 }
 
@@ -102,9 +102,11 @@ pub async fn stop(home: &Home) -> Result<bool> {
     while is_held(home)? {
         // One that has just been started listens a little later.
         asked = asked || socket::ask(home, Request::Stop).await?.is_some();
-        if Instant::now() > deadline
-            && let Some(record) = &record
-        {
+        if Instant::now() > deadline {
+            let Some(record) = &record else {
+                let message = format!("does not stop within {} s", LONGEST.as_secs());
+                return Err(Error::Supervisor { message, log: files::tail(&home.log("supervisor"), 15) });
+            };
             record.supervisor.signal(Signal::KILL);
             process::wait_gone(&[record.supervisor], Duration::from_secs(5)).await;
         }
@@ -178,7 +180,7 @@ async fn launch(home: &Home, progress: &(dyn Fn(Progress) + Sync)) -> Result<Chi
     let log = files::open_log(&home.log("supervisor"))?;
     let error_log = log.try_clone().map_err(|err| Error::io("open", "supervisor.log", err))?;
     let mut command = Command::new(home.program());
-    command.args(["local", "serve"]).env("ECOMCTL_HOME", home.local().with_file_name(""));
+    command.args(["local", "serve"]).envs(home.environment());
     command.current_dir(home.local()).stdin(Stdio::null()).stdout(log).stderr(error_log);
     command.spawn().map_err(|err| Error::io("start", home.program().display(), err))
 }

@@ -200,7 +200,10 @@ async fn root(home: &Home) -> Check {
 fn ports(home: &Home) -> Option<Check> {
     const NAME: &str = "ports";
     const PURPOSE: &str = "the parts of the local cloud, on 127.0.0.1";
-    let ports = Ports::choose(home).ok()?;
+    if home.wants_free_ports() && !home.ports().exists() {
+        return Some(Check::good(NAME, PURPOSE, "free ones will be chosen"));
+    }
+    let ports = Ports::known(home).ok()?;
     let listed = ports.all().map(|it| it.0.to_string()).join(", ");
     Some(match ports.check() {
         Ok(()) => Check::good(NAME, PURPOSE, format!("{listed} are free")),

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 
@@ -11,20 +12,56 @@ use super::error::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct Home {
     local: PathBuf,
+    software: PathBuf,
     program: PathBuf,
+    free_ports: bool,
 }
 
 impl Home {
     /// Describes the local cloud beneath a tool's directory, run by this very program. Touches nothing on disk.
+    ///
+    /// The environment may say that software is shared with other projects (`ECOMCTL_SOFTWARE`, a directory), and that
+    /// free ports are to be chosen instead of the usual ones (`ECOMCTL_PORTS=free`).
     pub fn new(root: &Path) -> Result<Self> {
         let program = env::current_exe().map_err(|err| Error::io("find", "the running program", err))?;
-        Self::with_program(root, program)
+        let mut home = Self::with_program(root, &program)?;
+        if let Some(software) = env::var_os("ECOMCTL_SOFTWARE") {
+            home = home.with_software(Path::new(&software))?;
+        }
+        home.free_ports = env::var("ECOMCTL_PORTS").is_ok_and(|it| it == "free");
+        Ok(home)
     }
 
-    /// The same, run by another `ecomctl`: for tests, whose own program is not `ecomctl`.
-    pub fn with_program(root: &Path, program: impl Into<PathBuf>) -> Result<Self> {
-        let root = std::path::absolute(root).map_err(|err| Error::io("find", root.display(), err))?;
-        Ok(Self { local: root.join("local"), program: program.into() })
+    /// The same, run by another `ecomctl`, whatever the environment says: for tests, whose own program is not `ecomctl`.
+    pub fn with_program(root: &Path, program: &Path) -> Result<Self> {
+        let local = absolute(root)?.join("local");
+        Ok(Self { software: local.clone(), local, program: program.to_owned(), free_ports: false })
+    }
+
+    /// The same, with software that is shared with other homes.
+    pub fn with_software(self, software: &Path) -> Result<Self> {
+        Ok(Self { software: absolute(software)?, ..self })
+    }
+
+    /// The same, with free ports, chosen at the first start.
+    pub fn with_free_ports(self) -> Self {
+        Self { free_ports: true, ..self }
+    }
+
+    /// The environment that makes [`Home::new`] describe this one.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let root = self.local.parent().unwrap_or(&self.local);
+        let ports = if self.free_ports { "free" } else { "" };
+        vec![
+            ("ECOMCTL_HOME", root.into()),
+            ("ECOMCTL_SOFTWARE", self.software.clone().into()),
+            ("ECOMCTL_PORTS", ports.into()),
+        ]
+    }
+
+    /// Whether free ports are to be chosen.
+    pub(crate) fn wants_free_ports(&self) -> bool {
+        self.free_ports
     }
 
     /// The `ecomctl` that runs in the background.
@@ -39,17 +76,22 @@ impl Home {
 
     /// The Python environment of ministack.
     pub fn venv(&self) -> PathBuf {
-        self.local.join("venv")
+        self.software.join("venv")
     }
 
     /// Kafka's jars.
     pub fn kafka(&self) -> PathBuf {
-        self.local.join("kafka")
+        self.software.join("kafka")
+    }
+
+    /// Kafka's classes as Java reads them fastest; empty where they could not be made so.
+    pub(crate) fn kafka_classes(&self) -> PathBuf {
+        self.software.join("kafka.jsa")
     }
 
     /// The packaged `PostgreSQL`; there only when the system has none.
     pub fn postgres(&self) -> PathBuf {
-        self.local.join("postgres")
+        self.software.join("postgres")
     }
 
     /// The data of all parts: what `reset` removes.
@@ -89,7 +131,7 @@ impl Home {
 
     /// Held by whoever downloads software.
     pub(crate) fn setup_lock(&self) -> PathBuf {
-        self.local.join("setup.lock")
+        self.software.join("setup.lock")
     }
 
     /// The processes of the supervisor that runs, or ran last.
@@ -101,4 +143,8 @@ impl Home {
     pub(crate) fn failure(&self) -> PathBuf {
         self.run().join("failure.json")
     }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|err| Error::io("find", path.display(), err))
 }

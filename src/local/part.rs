@@ -4,7 +4,10 @@ pub(crate) mod cloud;
 pub(crate) mod kafka;
 pub(crate) mod postgres;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
@@ -99,8 +102,9 @@ impl Part {
 
 impl Parts {
     /// A command without this program's own environment.
-    fn bare(&self, identity: Identity, end: Signal, program: &std::path::Path) -> Command {
-        let mut command = identity.command(self.home.program(), end, program);
+    fn bare(&self, identity: Identity, end: Signal, program: &Path) -> Command {
+        // This very program, even when another build has taken its place on disk since.
+        let mut command = identity.command(Path::new("/proc/self/exe"), end, program);
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8").env("TZ", "UTC");
         command
     }

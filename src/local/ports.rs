@@ -1,7 +1,7 @@
 //! The ports of the local cloud: fixed, or free ones that are chosen once and remembered.
 
 use std::{
-    env, fs,
+    fs,
     net::{Ipv4Addr, TcpListener},
     path::Path,
 };
@@ -38,18 +38,17 @@ impl Default for Ports {
 }
 
 impl Ports {
-    /// Reads the remembered ports; without any, chooses free ones when `ECOMCTL_PORTS=free`, else takes the defaults.
+    /// The remembered ports, else the defaults.
+    pub(crate) fn known(home: &Home) -> Result<Self> {
+        Ok(files::read_json(&home.ports())?.unwrap_or_default())
+    }
+
+    /// The same, but where free ones are wanted and none are remembered yet, chooses them and remembers them.
     pub(crate) fn choose(home: &Home) -> Result<Self> {
-        let path = home.ports();
-        if let Some(ports) = files::read_json(&path)? {
-            return Ok(ports);
+        if home.wants_free_ports() && !home.ports().exists() {
+            files::write_json(&home.ports(), &Self::free()?)?;
         }
-        if env::var("ECOMCTL_PORTS").is_ok_and(|it| it == "free") {
-            let ports = Self::free()?;
-            files::write_json(&path, &ports)?;
-            return Ok(ports);
-        }
-        Ok(Self::default())
+        Self::known(home)
     }
 
     /// Each port with what it is for.
@@ -74,7 +73,7 @@ impl Ports {
     }
 
     /// Chooses ports below those that the kernel gives to outgoing connections, so that none is lost between two starts.
-    fn free() -> Result<Self> {
+    pub(crate) fn free() -> Result<Self> {
         let mut rng = rand::rng();
         let mut found = Vec::new();
         for _ in 0..1000 {

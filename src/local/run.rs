@@ -43,15 +43,12 @@ impl Run<'_> {
 
     fn failed(&self, command: &Command, status: String, output: String) -> Error {
         let command = command.as_std();
-        let line: Vec<_> =
+        let words: Vec<_> =
             [command.get_program()].into_iter().chain(command.get_args()).map(OsStr::to_string_lossy).collect();
-        Error::Command {
-            what: self.what.to_owned(),
-            command: line.join(" "),
-            status,
-            output,
-            help: self.help.to_owned(),
-        }
+        // What comes before is our own `exec-part`, which nobody asked for.
+        let begin = words.iter().position(|it| it == "--").filter(|_| words.iter().any(|it| it == "exec-part"));
+        let line = words[begin.map_or(0, |it| it + 1)..].join(" ");
+        Error::Command { what: self.what.to_owned(), command: line, status, output, help: self.help.to_owned() }
     }
 }
 

@@ -13,17 +13,22 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use tokio::{
     join,
+    process::Command,
     time::{Instant, sleep},
     try_join,
 };
+
+use uuid::Uuid;
 
 use super::{
     Progress,
     doctor::{self, Tools},
     error::{Error, Result},
+    exec::Identity,
     files,
     home::Home,
 };
@@ -40,8 +45,9 @@ pub(crate) async fn setup(home: &Home, progress: &(dyn Fn(Progress) + Sync)) -> 
     if is_complete(home).await {
         return Ok(tools);
     }
-    files::create_dir(home.local())?;
-    let _held = lock(&home.setup_lock(), progress).await?;
+    let lock = home.setup_lock();
+    files::create_dir(lock.parent().unwrap_or(home.local()))?;
+    let _held = wait_for(&lock, progress).await?;
     // Another process may have got them meanwhile.
     let (has_python, has_postgres) = join!(python::is_complete(home), postgres::is_complete(home));
     let python = piece(has_python, "ministack", "installing with pip", progress, python::make(home, &tools));
@@ -75,7 +81,7 @@ async fn piece(
 }
 
 /// Waits until no other process holds a lock. The lock ends with the file, or with the process.
-async fn lock(path: &Path, progress: &(dyn Fn(Progress) + Sync)) -> Result<File> {
+async fn wait_for(path: &Path, progress: &(dyn Fn(Progress) + Sync)) -> Result<File> {
     let file = open_lock(path)?;
     let mut told = false;
     loop {
@@ -96,6 +102,11 @@ async fn lock(path: &Path, progress: &(dyn Fn(Progress) + Sync)) -> Result<File>
     }
 }
 
+/// A command that ends at once when this program does, however that ends.
+fn tool(home: &Home, program: &Path) -> Command {
+    Identity::Same.command(home.program(), Signal::KILL, program)
+}
+
 /// Opens a file to lock it.
 pub(crate) fn open_lock(path: &Path) -> Result<File> {
     File::options()
@@ -114,10 +125,16 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Begins anew, without what an interrupted attempt left.
+    /// Begins anew. What an interrupted attempt left is removed, as far as nothing of that attempt still writes to it.
     pub(crate) fn begin(name: PathBuf) -> Result<Self> {
-        let path = name.with_extension("new");
-        files::remove(&path)?;
+        let dir = name.parent().unwrap_or(Path::new("."));
+        let prefix = format!("{}.new-", name.file_name().unwrap_or_default().display());
+        for left in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            if left.file_name().to_string_lossy().starts_with(&prefix) {
+                files::remove(&left.path()).ok();
+            }
+        }
+        let path = dir.join(format!("{prefix}{}", Uuid::new_v4().simple()));
         files::create_dir(&path)?;
         Ok(Self { name, path })
     }
@@ -152,7 +169,7 @@ mod tests {
         assert!(!is_made_from(&name, "a"));
 
         let again = Draft::begin(name.clone()).expect("begin again");
-        assert!(!again.path.join("half").exists());
+        assert!(!interrupted.path.exists());
         again.complete("a").expect("complete");
         assert!(is_made_from(&name, "a"));
         assert!(!is_made_from(&name, "b"));

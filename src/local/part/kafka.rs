@@ -1,8 +1,7 @@
 //! Apache Kafka: one node that is broker and controller (`KRaft`), on loopback only.
 
-use std::{io, path::Path, time::Duration};
+use std::{ffi::OsString, io, path::Path, time::Duration};
 
-use rustix::process::Signal;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -11,7 +10,7 @@ use tokio::{
 };
 
 use super::Parts;
-use crate::local::{error::Result, exec::Identity, files, run::Run};
+use crate::local::{error::Result, exec::Identity, files, home::Home, ports::Ports, run::Run};
 
 /// Any 16 bytes in URL-safe base64; fixed, so that clients know the cluster again.
 const CLUSTER_ID: &str = "ZWNvbWN0bC1sb2NhbC0wMQ";
@@ -20,47 +19,62 @@ const CLUSTER_ID: &str = "ZWNvbWN0bC1sb2NhbC0wMQ";
 pub(super) async fn command(parts: &Parts) -> Result<Command> {
     let data = parts.home.data().join("kafka");
     let properties = parts.home.run().join("kafka.properties");
+    let java = || parts.bare(Identity::Same, super::Part::Kafka.end(), &parts.programs.java);
     if !data.exists() {
         let draft = data.with_extension("new");
         files::remove(&draft)?;
         files::create_dir(&draft)?;
-        files::write(&properties, settings(parts, &draft).as_bytes())?;
-        let run = Run {
-            what: "format Kafka's storage",
-            help: "`ecomctl local reset`, then try again",
-            patience: Duration::from_secs(60),
-        };
-        let mut format = java(parts, "64m", "kafka.tools.StorageTool");
-        run.run(format.args(["format", "--cluster-id", CLUSTER_ID, "--config"]).arg(&properties)).await?;
+        files::write(&properties, settings(parts.ports, &draft).as_bytes())?;
+        format(java(), &parts.home, &properties).await?;
         files::rename(&draft, &data)?;
     }
-    files::write(&properties, settings(parts, &data).as_bytes())?;
-    let mut command = java(parts, "512m", "kafka.Kafka");
-    command.arg(&properties);
+    files::write(&properties, settings(parts.ports, &data).as_bytes())?;
+    let mut command = java();
+    command.args(broker(&parts.home, &properties));
     Ok(command)
 }
 
-fn java(parts: &Parts, heap: &str, class: &str) -> Command {
-    let mut command = parts.bare(Identity::Same, Signal::TERM, &parts.programs.java);
-    command.args([
-        &format!("-Xmx{heap}"),
-        "-XX:+UseSerialGC",
-        "-XX:+ExitOnOutOfMemoryError",
-        "-Djava.awt.headless=true",
-    ]);
-    command.args([
-        "-Dorg.slf4j.simpleLogger.showDateTime=true",
-        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
-    ]);
-    command.arg("-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config=warn");
-    command.arg("-cp").arg(parts.home.kafka().join("jars/*")).arg(class);
-    command
+/// Formats the storage that the settings name.
+pub(crate) async fn format(mut java: Command, home: &Home, properties: &Path) -> Result<()> {
+    let help = "remove all data with `ecomctl local reset`, then try again";
+    let run = Run { what: "format Kafka's storage", help, patience: Duration::from_secs(120) };
+    java.args(arguments(home, "64m", "kafka.tools.StorageTool"));
+    run.run(java.args(["format", "--cluster-id", CLUSTER_ID, "--config"]).arg(properties)).await.map(drop)
 }
+
+/// Java's arguments for a broker.
+pub(crate) fn broker(home: &Home, properties: &Path) -> Vec<OsString> {
+    [arguments(home, "512m", "kafka.Kafka"), vec![properties.into()]].concat()
+}
+
+fn arguments(home: &Home, heap: &str, class: &str) -> Vec<OsString> {
+    let jars = home.kafka().join("jars/*");
+    let mut arguments: Vec<OsString> = vec![format!("-Xmx{heap}").into()];
+    if home.kafka_classes().metadata().is_ok_and(|it| it.len() > 0) {
+        let mut archive = OsString::from("-XX:SharedArchiveFile=");
+        archive.push(home.kafka_classes());
+        // One that does not fit this Java or these jars any more is ignored, without a word.
+        arguments.extend([archive, "-Xshare:auto".into(), "-Xlog:disable".into(), "-Xlog:all=error:stderr".into()]);
+    }
+    arguments.extend(JAVA.map(Into::into));
+    arguments.extend(["-cp".into(), jars.into(), class.into()]);
+    arguments
+}
+
+/// For a small heap on few cores; logs go to standard error, with the time.
+const JAVA: [&str; 6] = [
+    "-XX:+UseSerialGC",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSX",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config=warn",
+];
 
 /// The broker's settings (kafka.apache.org, "Broker Configs"). What is not said is Kafka's default: a record is safe from
 /// the broker's crash once acknowledged; the machine's own crash may cost what was not yet flushed.
-fn settings(parts: &Parts, data: &Path) -> String {
-    let (broker, controller) = (parts.ports.kafka, parts.ports.controller);
+pub(crate) fn settings(ports: Ports, data: &Path) -> String {
+    let (broker, controller) = (ports.kafka, ports.controller);
     let listeners = format!("BROKER://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}");
     // In a properties file a backslash escapes.
     let data = data.display().to_string().replace('\\', "\\\\");
@@ -100,7 +114,7 @@ fn settings(parts: &Parts, data: &Path) -> String {
 }
 
 /// Says whether the broker tells of a live broker: it does so once it takes requests.
-pub(super) async fn is_ready(port: u16) -> bool {
+pub(crate) async fn is_ready(port: u16) -> bool {
     timeout(Duration::from_secs(2), brokers(port)).await.is_ok_and(|it| it.is_ok_and(|it| it > 0))
 }
 

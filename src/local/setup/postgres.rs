@@ -2,9 +2,7 @@
 
 use std::{env, fs, path::PathBuf, time::Duration};
 
-use tokio::process::Command;
-
-use super::{Draft, PATIENCE, is_made_from};
+use super::{Draft, PATIENCE, is_made_from, tool};
 use crate::local::{
     doctor::{Tools, at_least, find},
     error::{Error, Result},
@@ -85,7 +83,7 @@ pub(crate) async fn make(home: &Home, tools: &Tools) -> Result<()> {
     let help =
         "check that Maven reaches its repository, or install PostgreSQL 14 or newer; then run the same command again";
     let run = Run { what: "download PostgreSQL", help, patience: PATIENCE };
-    let mut mvn = Command::new(&tools.maven);
+    let mut mvn = tool(home, &tools.maven);
     mvn.args(["--batch-mode", "--quiet", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"]);
     mvn.arg(format!("-Dartifact={group}:{artifact}-{machine}:{version}"));
     run.run(mvn.current_dir(&draft.path).arg(format!("-DoutputDirectory={}", draft.path.display()))).await?;
@@ -103,6 +101,6 @@ pub(crate) async fn make(home: &Home, tools: &Tools) -> Result<()> {
                   \x20   with outer.open(name) as file, tarfile.open(fileobj=file, mode='r:xz') as inner:\n\
                   \x20       inner.extractall()\n\
                   jar.unlink()\n";
-    run.run(Command::new(&tools.python).current_dir(&draft.path).args(["-c", unpack])).await?;
+    run.run(tool(home, &tools.python).current_dir(&draft.path).args(["-c", unpack])).await?;
     draft.complete(PACKAGED)
 }

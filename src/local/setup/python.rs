@@ -1,8 +1,6 @@
 //! ministack in a Python environment of its own, from pinned and hashed requirements.
 
-use tokio::process::Command;
-
-use super::{Draft, PATIENCE, is_made_from};
+use super::{Draft, PATIENCE, is_made_from, tool};
 use crate::local::{
     doctor::Tools,
     error::Result,
@@ -26,7 +24,7 @@ pub(crate) async fn make(home: &Home, tools: &Tools) -> Result<()> {
     let help =
         "check that Python's venv module and pip work, and that pip reaches its index; then run the same command again";
     let run = Run { what: "make a Python environment for ministack", help, patience: PATIENCE };
-    run.run(Command::new(&tools.python).args(["-m", "venv"]).arg(&draft.path)).await?;
+    run.run(tool(home, &tools.python).args(["-m", "venv"]).arg(&draft.path)).await?;
 
     let requirements = draft.path.join("requirements.txt");
     files::write(&requirements, REQUIREMENTS.as_bytes())?;
@@ -42,7 +40,7 @@ pub(crate) async fn make(home: &Home, tools: &Tools) -> Result<()> {
         "--require-hashes",
         "--requirement",
     ];
-    run.run(Command::new(&python).args(pip).arg(&requirements)).await?;
+    run.run(tool(home, &python).args(pip).arg(&requirements)).await?;
 
     draft.complete(REQUIREMENTS)
 }
