@@ -17,6 +17,8 @@ mod cluster;
 mod database;
 mod record;
 mod route;
+#[cfg(test)]
+mod tests;
 mod topic;
 mod trigger;
 pub(crate) mod upstream;
@@ -129,8 +131,12 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
         return Err(Error::NotLoopback(config.listen));
     }
     let listen = |cause| Error::Listen { address: config.listen, cause };
-    let gateway = Gateway::open(&config)?;
+    let gateway = Gateway::open(&config, Arc::new(config.postgres.clone()))?;
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    run(gateway, listener, shutdown).await
+}
+
+async fn run(gateway: Gateway, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
     gateway.clusters.resume();
     let (databases, triggers, poller) = (gateway.databases.clone(), gateway.triggers.clone(), gateway.poller.clone());
     let resumed = tokio::spawn(async move { futures::join!(databases.resume(), triggers.resume()) });
@@ -142,7 +148,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
 }
 
 impl Gateway {
-    fn open(config: &Config) -> Result<Self, Error> {
+    fn open(config: &Config, server: Arc<dyn database::Server>) -> Result<Self, Error> {
         let records = |cause| Error::Records { folder: config.data.clone(), cause };
         std::fs::create_dir_all(&config.data).map_err(records)?;
         let upstream = Upstream::new(&config.cloud, &config.account).map_err(|_| Error::Cloud(config.cloud.clone()))?;
@@ -160,7 +166,7 @@ impl Gateway {
         );
         let databases = DatabaseApi::new(
             Records::open(config.data.join("databases.json")).map_err(records)?,
-            Arc::new(config.postgres.clone()),
+            server,
             &config.postgres,
             upstream.clone(),
             &config.account,
