@@ -129,7 +129,7 @@ resources:
         let args = ExplainArgs { stack: "local".into(), target: target.into(), json };
         let root = project(&[("base.yaml", BASE), ("local.yaml", LOCAL)]);
         run(&args, root.path(), KINDS, &mut out).expect("it is there");
-        String::from_utf8(out).expect("text").lines().map(|it| format!("{}\n", it.trim_end())).collect()
+        String::from_utf8(out).expect("text").lines().flat_map(|it| [it.trim_end(), "\n"]).collect()
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(super) struct Contents<'a> {
     pub resources: BTreeMap<Address, Found<'a>>,
     /// What stands under a misspelled kind: it is meant to be there, so that references to it are not blamed.
     pub meant: BTreeSet<Address>,
+    /// Kinds whose section is no map, so that nobody knows what it was meant to hold.
+    pub(super) unread: BTreeSet<String>,
     /// What a file removes, and where.
     pub removed: BTreeMap<Address, Place>,
 }
@@ -118,7 +120,11 @@ impl<'a> Check<'a> {
                 self.mistakes.push(Mistake::new(Code::UnknownKind, message).at(&entry.key, "no such kind").help(help));
                 continue;
             };
-            if entry.node.is_null() || !self.is_map(entry, &format!("`{section}`")) {
+            if entry.node.is_null() {
+                continue;
+            }
+            if !self.is_map(entry, &format!("`{section}`")) {
+                contents.unread.insert(section.clone());
                 continue;
             }
             for (name, entry) in entry.node.map().into_iter().flatten() {

@@ -17,12 +17,10 @@ use crate::{
 pub(super) fn mistakes(contents: &Contents<'_>, kinds: &[&dyn Kind]) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for (address, found) in &contents.resources {
-        let unknown = found.needs.iter().filter(|it| !contents.resources.contains_key(&it.to));
-        mistakes.extend(
-            unknown
-                .filter(|it| !contents.meant.contains(&it.to))
-                .map(|it| missing(address, found, it, contents, kinds)),
-        );
+        // Another mistake may hide what a reference points at: then it is not to blame.
+        let hidden = |to: &Address| contents.meant.contains(to) || contents.unread.contains(&to.kind);
+        let unknown = found.needs.iter().filter(|it| !contents.resources.contains_key(&it.to) && !hidden(&it.to));
+        mistakes.extend(unknown.map(|it| missing(address, found, it, contents, kinds)));
     }
     mistakes.extend(cycles(contents));
     mistakes.extend(renames(contents));

@@ -110,7 +110,8 @@ impl Shape {
         let within = |key: &str| named(key).or_else(|| schema.get("additionalProperties"));
         if let Value::Object(map) = value {
             for (key, it) in map {
-                within(key).into_iter().for_each(|schema| self.search(schema, it, &join(at, key), found));
+                let schema = within(key).unwrap_or(&Value::Null);
+                self.search(schema, it, &join(at, key), found);
             }
         }
         if let (Value::Array(items), Some(schema)) = (value, schema.get("items")) {

@@ -69,7 +69,7 @@ fn render(rejected: &Rejected) -> String {
     let theme = GraphicalTheme::unicode_nocolor();
     let handler = GraphicalReportHandler::new_themed(theme).with_width(120).with_links(false);
     handler.render_report(&mut text, rejected).expect("it renders");
-    text.lines().map(|it| format!("{}\n", it.trim_end())).collect()
+    text.lines().flat_map(|it| [it.trim_end(), "\n"]).collect()
 }
 
 /// Loads a stack that must be without mistakes.

@@ -97,8 +97,8 @@ resources:
 
 #[test]
 fn more_mistakes_than_are_shown() {
-    let many: String = (0..60).map(|i| format!("  kind{i}: {{}}\n")).collect();
-    let rejected = local(&[("local.yaml", &format!("resources:\n{many}"))]).expect_err("mistakes");
+    let many: Vec<String> = (0..60).map(|i| format!("  kind{i}: {{}}\n")).collect();
+    let rejected = local(&[("local.yaml", &format!("resources:\n{}", many.concat()))]).expect_err("mistakes");
     assert_eq!(rejected.mistakes().len(), 50);
     assert_eq!(rejected.to_string(), "stack `local` has 60 mistakes");
     assert!(render(&rejected).contains("the first 50 are shown, and 10 more"), "{}", render(&rejected));

@@ -18,12 +18,17 @@ const FILES: &[(&str, &str)] = &[
 fn told(target: &str) -> Result<String, String> {
     let root = project(FILES);
     let said = |it: Explanation| {
-        let lines = it.fields.iter().map(|it| {
-            let origin = it.origin.as_ref().map_or("default".to_owned(), ToString::to_string);
-            let over: String = it.overrode.iter().map(|it| format!(", over {} of {}", it.value, it.origin)).collect();
-            format!("{} = {} ({origin}{over})\n", it.field, it.value)
-        });
-        lines.collect()
+        let lines: Vec<String> = it
+            .fields
+            .iter()
+            .map(|it| {
+                let origin = it.origin.as_ref().map_or("default".to_owned(), ToString::to_string);
+                let over: Vec<_> =
+                    it.overrode.iter().map(|it| format!(", over {} of {}", it.value, it.origin)).collect();
+                format!("{} = {} ({origin}{})\n", it.field, it.value, over.concat())
+            })
+            .collect();
+        lines.concat()
     };
     explain(root.path(), "local", target, kinds::KINDS).map(said).map_err(|it| render(&it))
 }

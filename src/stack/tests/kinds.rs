@@ -141,7 +141,7 @@ pub(super) struct Function {
     writes: Vec<Ref<Table>>,
     /// The functions that must be there first.
     #[serde(default)]
-    calls: Vec<Ref<Function>>,
+    calls: Vec<Ref<Self>>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
