@@ -1,0 +1,187 @@
+//! A local cloud for the tests, and stacks on it that the engine runs in this very process.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ecomctl::{
+    address::{Address, Name},
+    artifact,
+    client::aws::{Aws, Target},
+    engine::{Engine, Goal, Mandate, Observed, Plan},
+    local::{self, Endpoints, Home},
+    resource::{Cx, KINDS, Kind, Lives, Phase, Scope},
+    stack::{self, Stack},
+    state::{Document, FileStore, Holder, Session, Store},
+    template::Templates,
+};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// A local cloud of the tests' own.
+pub(crate) struct Place {
+    endpoints: Endpoints,
+    dir: TempDir,
+}
+
+/// One stack on it.
+pub(crate) struct Stage {
+    pub(crate) stack: Stack,
+    pub(crate) cx: Cx,
+    store: Arc<FileStore>,
+    file: PathBuf,
+}
+
+impl Place {
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let home = Home::with_program(dir.path(), Path::new(env!("CARGO_BIN_EXE_ecomctl"))).expect("a home");
+        let home = home.with_software(&scratch().join("software")).expect("software").with_free_ports();
+        let endpoints = local::ensure(&home, &|it| eprintln!("{} {}", it.part, it.message)).await.expect("starts");
+        Self { endpoints, dir }
+    }
+
+    /// Loads a fixture as the stack of this name.
+    pub(crate) fn load(&self, name: &str, fixture: &str) -> Stack {
+        let root = self.dir.path().join("project");
+        fs::create_dir_all(root.join("stacks")).expect("created");
+        fs::copy(fixture, root.join(format!("stacks/contract-{}.yaml", name.replace('_', "-")))).expect("copied");
+        stack::load(&root, &format!("contract-{}", name.replace('_', "-")), KINDS)
+            .unwrap_or_else(|err| panic!("{fixture}: {err:?}"))
+    }
+
+    /// Prepares a stack, as the first of these fixtures has it: what any of them needs is built, nothing is deployed.
+    pub(crate) async fn stage(&self, name: &str, fixtures: &[&str]) -> Stage {
+        let there = fixtures.iter().filter(|it| Path::new(it).is_file()).rev();
+        let stacks: Vec<Stack> = there.map(|it| self.load(name, it)).collect();
+        let target = Target {
+            region: self.endpoints.region.clone(),
+            endpoint: Some(self.endpoints.gateway.clone()),
+            keys: Some((self.endpoints.account.clone(), "secret".to_owned())),
+        };
+        let build = |(address, it): (&Address, &stack::Definition)| {
+            let kind = ecomctl::resource::kind(KINDS, &address.kind).expect("a kind");
+            kind.build(&it.spec).expect("readable")
+        };
+        let requests: BTreeSet<_> = stacks.iter().flat_map(|it| &it.resources).filter_map(build).collect();
+        let stack = stacks.into_iter().next_back().expect("a fixture");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let artifacts = artifact::build(root, &scratch().join("artifacts"), &requests, &|_| ()).await.expect("builds");
+        let cx = Cx {
+            aws: Arc::new(Aws::connect(&target).await),
+            scope: Scope {
+                stack: stack.name.clone(),
+                account: self.endpoints.account.clone(),
+                region: self.endpoints.region.clone(),
+            },
+            templates: Arc::new(Templates::new(root.join("templates"))),
+            artifacts: Arc::new(artifacts),
+            tags: stack.settings.tags.clone(),
+            lives: Lives::default(),
+        };
+        let file = self.dir.path().join(format!("{name}.json"));
+        Stage { stack, cx, store: Arc::new(FileStore::new(&file)), file }
+    }
+}
+
+impl Drop for Place {
+    /// Stops the local cloud, also when a test fails.
+    fn drop(&mut self) {
+        let home = self.dir.path();
+        let stop =
+            Command::new(env!("CARGO_BIN_EXE_ecomctl")).args(["local", "stop"]).env("ECOMCTL_HOME", home).status();
+        assert!(stop.is_ok_and(|it| it.success()) || std::thread::panicking(), "the local cloud does not stop");
+    }
+}
+
+impl Stage {
+    /// Goes on with another definition of the same stack.
+    pub(crate) fn switch(&mut self, stack: Stack) {
+        self.cx.tags = stack.settings.tags.clone();
+        self.stack = stack;
+    }
+
+    fn engine(&self) -> Engine<'_> {
+        Engine { kinds: KINDS, cx: &self.cx, stack: &self.stack }
+    }
+
+    async fn document(&self) -> Document {
+        self.store.load().await.expect("readable").map(|it| it.0).unwrap_or_default()
+    }
+
+    pub(crate) async fn observe(&self) -> Observed {
+        self.engine().observe(&self.document().await).await.expect("readable")
+    }
+
+    pub(crate) async fn plan(&self) -> Plan {
+        let document = self.document().await;
+        let observed = self.engine().observe(&document).await.expect("readable");
+        self.engine().plan(&document, &observed, Goal::Up).expect("resolvable")
+    }
+
+    pub(crate) async fn up(&self) -> Result<(), String> {
+        self.reach(Goal::Up).await
+    }
+
+    pub(crate) async fn down(&self) -> Result<(), String> {
+        self.reach(Goal::Teardown).await
+    }
+
+    /// Runs to a goal, with consent to everything, and says what failed.
+    async fn reach(&self, goal: Goal) -> Result<(), String> {
+        let holder = Holder {
+            user: "tests".into(),
+            host: "here".into(),
+            pid: std::process::id(),
+            run: uuid::Uuid::new_v4(),
+            ci: None,
+            commit: None,
+        };
+        let session = Session::acquire(self.store.clone(), holder).await.expect("free");
+        let observed = self.engine().observe(session.document()).await.expect("readable");
+        let plan = self.engine().plan(session.document(), &observed, goal).expect("resolvable");
+        let consent = plan.steps.iter().map(|it| it.address.clone()).collect();
+        let (events, _inbox) = mpsc::unbounded_channel();
+        let cancel = CancellationToken::new();
+        let mandate = Mandate { session: &session, consent: &consent, events: &events, cancel: &cancel };
+        let summary = self.engine().apply(&plan, mandate).await;
+        session.release().await.expect("still held");
+        match summary.is_complete() {
+            true => Ok(()),
+            false => Err(format!("{:?}; not begun: {:?}", summary.failures, summary.skipped)),
+        }
+    }
+
+    /// Loses the state.
+    pub(crate) fn forget(&self) {
+        fs::remove_file(&self.file).expect("there was a state");
+    }
+
+    pub(crate) fn state(&self) -> String {
+        fs::read_to_string(&self.file).expect("there is a state")
+    }
+
+    /// Waits until a resource that was changed by hand is ready.
+    pub(crate) async fn settle(&self, kind: &dyn Kind, name: &Name) -> Result<(), String> {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(60) {
+            let live = kind.read(&self.cx, std::slice::from_ref(name)).await.map_err(|err| err.to_string())?;
+            if live[0].as_ref().is_some_and(|it| it.phase == Phase::Ready) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err("it does not become ready".to_owned())
+    }
+}
+
+/// Where what all tests share lies: downloaded software and built Lambdas.
+fn scratch() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+}
