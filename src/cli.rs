@@ -171,6 +171,8 @@ mod tests {
           teardown     Delete everything that a stack owns, after asking
           status       Show what a stack is doing: topics and lag, functions, tables, rejected events
           state        Show what is recorded of a stack
+          local        Run the local cloud by hand: real parts on this machine
+          doctor       Check what this machine needs, and say how to install what is missing
           completions  Print what a shell needs to complete verbs, options and stacks
           validate     Check stack files, and show every mistake at once
           explain      Say where a value comes from, what it overrides, and what it is for

@@ -113,7 +113,8 @@ mod tests {
         let (out, result) = run_on(FILES, &[], false);
         assert_eq!(out, "a: 5 resources of 4 kinds, 2 references\n");
         let err = result.expect_err("b has a mistake");
-        assert_eq!((err.exit_code(), err.to_string()), (4, "stack `b` has a mistake".to_owned()));
+        assert_eq!(err.to_string(), "stack `b` has a mistake");
+        assert_eq!(crate::command::Error::from(err).exit(), crate::command::Exit::Rejected);
     }
 
     #[test]
@@ -129,7 +130,8 @@ mod tests {
     #[test]
     fn a_stack_that_is_not_there_is_wrong_usage() {
         let (_, result) = run_on(FILES, &["c"], false);
-        assert_eq!(result.expect_err("no such stack").exit_code(), 2);
+        let err = result.expect_err("no such stack");
+        assert_eq!(crate::command::Error::from(err).exit(), crate::command::Exit::Usage);
         let (out, result) = run_on(&[], &[], false);
         assert!(result.is_ok());
         assert_eq!(out, "there are no stacks in stacks/\n");

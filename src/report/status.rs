@@ -75,12 +75,14 @@ pub struct Trigger {
 /// What the database holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tables {
-    /// Rows by table.
-    pub rows: BTreeMap<String, i64>,
+    /// Rows by table; none where there were too many to count in time.
+    pub rows: BTreeMap<String, Option<i64>>,
     /// Events that wait for another, such as a payment for its order.
     pub waiting: i64,
-    /// Rejected events by reason.
-    pub rejected: BTreeMap<String, i64>,
+    /// Events that were not accepted.
+    pub rejected: i64,
+    /// The same by reason, as far as that is told.
+    pub reasons: BTreeMap<String, i64>,
 }
 
 impl<T> Known<T> {
@@ -168,13 +170,14 @@ fn latest_errors(functions: &[Function], style: Style) -> Option<String> {
 }
 
 fn database(it: &Tables, style: Style) -> String {
-    let rows = it.rows.iter().map(|(name, it)| vec![name.clone(), human::count(*it)]);
-    let rejected: i64 = it.rejected.values().sum();
-    let reasons: Vec<_> = it.rejected.iter().map(|(why, it)| format!("{} {why}", human::count(*it))).collect();
+    let rows = it.rows.iter().map(|(name, rows)| {
+        vec![name.clone(), rows.map_or_else(|| "too many to count in time".to_owned(), human::count)]
+    });
+    let reasons: Vec<_> = it.reasons.iter().map(|(why, it)| format!("{} {why}", human::count(*it))).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     let events = [
         vec!["waiting events".to_owned(), human::count(it.waiting)],
-        vec!["rejected events".to_owned(), format!("{}{reasons}", human::count(rejected))],
+        vec!["rejected events".to_owned(), format!("{}{reasons}", human::count(it.rejected))],
     ];
     table(&["table", "rows"], rows.chain(events), style)
 }
@@ -218,9 +221,10 @@ mod tests {
                 last_result: Some("OK".to_owned()),
             }],
             tables: Known::Known(Tables {
-                rows: [("orders".to_owned(), 10_000), ("customers".to_owned(), 812)].into(),
+                rows: [("orders".to_owned(), Some(10_000)), ("customers".to_owned(), Some(812))].into(),
                 waiting: 3,
-                rejected: [("bad_amount".to_owned(), 40), ("not_json".to_owned(), 2)].into(),
+                rejected: 42,
+                reasons: [("bad_amount".to_owned(), 40), ("not_json".to_owned(), 2)].into(),
             }),
         }
     }

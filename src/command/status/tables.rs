@@ -1,6 +1,8 @@
 //! Tables: how many rows they hold, and which events wait or were rejected. Asked of the function that runs the
 //! migrations, which is the only one with a way to the database that every target has.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_lambda::primitives::Blob;
 use serde::Deserialize;
 use serde_json::json;
@@ -14,13 +16,19 @@ use crate::{
     report::status::{Known, Tables},
 };
 
+/// The tables of events that wait for another begin like this.
+const WAITING: &str = "waiting_";
+/// The table of events that were not accepted.
+const REJECTED: &str = "rejected_events";
+
 /// What the function answers, as far as it is shown.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Answer {
-    tables: std::collections::BTreeMap<String, i64>,
-    waiting: i64,
-    rejected: std::collections::BTreeMap<String, i64>,
+    /// Rows by table; none where counting took too long.
+    tables: BTreeMap<String, Option<i64>>,
+    /// Rejected events by reason, where the function tells.
+    rejected: BTreeMap<String, i64>,
 }
 
 pub(super) async fn look(run: &Run, observed: &Observed) -> Known<Tables> {
@@ -32,9 +40,7 @@ pub(super) async fn look(run: &Run, observed: &Observed) -> Known<Tables> {
         };
         match asked {
             Ok(it) => {
-                all.rows.extend(it.tables);
-                all.waiting += it.waiting;
-                it.rejected.into_iter().for_each(|(why, it)| *all.rejected.entry(why).or_default() += it);
+                add(&mut all, it);
             }
             Err(why) => return Known::Unknown(why),
         }
@@ -53,6 +59,20 @@ async fn ask(run: &Run, observed: &Observed, schema: &Address) -> Result<Answer,
     read(body, answer.function_error().is_some()).map_err(|why| format!("{function} answered: {why}"))
 }
 
+/// Tells the tables of events that did not get through from those that hold the pipeline's result.
+fn add(all: &mut Tables, answer: Answer) {
+    for (table, rows) in answer.tables {
+        match rows {
+            Some(rows) if table.starts_with(WAITING) => all.waiting += rows,
+            Some(rows) if table == REJECTED => all.rejected += rows,
+            rows => drop(all.rows.insert(table, rows)),
+        }
+    }
+    for (reason, events) in answer.rejected {
+        *all.reasons.entry(reason).or_default() += events;
+    }
+}
+
 /// Reads the answer. A function that failed answers with `errorMessage`, as Lambda's runtime API has it.
 fn read(body: &[u8], failed: bool) -> Result<Answer, String> {
     if failed {
@@ -68,9 +88,12 @@ mod tests {
 
     #[test]
     fn answers_are_read_and_failures_told() {
-        let body = br#"{"tables":{"orders":3},"waiting":1,"rejected":{"not_json":2},"applied":[]}"#;
-        let answer = read(body, false).expect("an answer");
-        assert_eq!((answer.tables["orders"], answer.waiting, answer.rejected["not_json"]), (3, 1, 2));
+        let body = br#"{"schema":"shop","applied":[],"drift":[],"tables":{"orders":3,"payments":null,
+            "waiting_payments":1,"waiting_order_details":2,"rejected_events":4}}"#;
+        let mut all = Tables::default();
+        add(&mut all, read(body, false).expect("an answer"));
+        assert_eq!(all.rows, [("orders".to_owned(), Some(3)), ("payments".to_owned(), None)].into());
+        assert_eq!((all.waiting, all.rejected, all.reasons.len()), (3, 4, 0));
         let error = read(br#"{"errorType":"x","errorMessage":"no connection"}"#, true).expect_err("a failure");
         assert_eq!(error, "no connection");
         assert!(read(b"\"no\"", false).is_err());
