@@ -23,73 +23,81 @@ const TOPICS: [&str; 4] = ["customers", "orders", "order_details", "payments"];
 fn main() -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let server = Server::start_with(&["shared_buffers=256MB", "max_wal_size=2GB", "checkpoint_timeout=30min"])?;
-    let mut out = io::stdout().lock();
     let events = events();
-    let count = events.len();
-    writeln!(out, "{count} events in batches of {BATCH}")?;
-    let mut report = |name: &str, took: Duration, payloads: usize| {
-        let rate = count as f64 / took.as_secs_f64();
-        writeln!(
-            out,
-            "{name:<44} {rate:>9.0} events/s   {:>6.1} ms per batch",
-            took.as_secs_f64() * 1e3 / payloads as f64
-        )
-    };
-
     let mixed = payloads(&events);
-    let by_topic: Vec<Vec<String>> = TOPICS
-        .iter()
-        .map(|topic| payloads(&events.iter().filter(|(of, _)| of == topic).cloned().collect::<Vec<_>>()))
-        .collect();
+    let by_topic =
+        TOPICS.map(|topic| payloads(&events.iter().filter(|(of, _)| *of == topic).cloned().collect::<Vec<_>>()));
+    let meter = Meter { server: &server, events: events.len() };
+    writeln!(io::stdout(), "{} events in batches of {BATCH}; CPU in microseconds per event", events.len())?;
 
-    let begun = Instant::now();
-    for (topic, value) in &events {
-        ingest::check(topic, value.as_bytes(), ingest::Moment::now()).map_err(|fault| fault.detail)?;
-    }
-    report("validation alone", begun.elapsed(), mixed.len())?;
-
-    let database = shop(&server)?;
-    let begun = Instant::now();
-    runtime.block_on(deliver(ingest_for(&server, &database), mixed.clone()))?;
-    report("one writer, topics mixed", begun.elapsed(), mixed.len())?;
-
-    let copied = shop(&server)?;
-    report("limit: COPY of the same rows", copy(&server, &database, &copied)?, mixed.len())?;
-
-    let begun = Instant::now();
-    runtime.block_on(deliver(ingest_for(&server, &database), mixed.clone()))?;
-    report("one writer, everything delivered again", begun.elapsed(), mixed.len())?;
-
-    let database = shop(&server)?;
-    let begun = Instant::now();
-    for payloads in &by_topic {
-        runtime.block_on(deliver(ingest_for(&server, &database), payloads.clone()))?;
-    }
-    report("one topic after the other, parents first", begun.elapsed(), mixed.len())?;
-
-    let database = shop(&server)?;
-    let begun = Instant::now();
-    for payloads in by_topic.iter().rev() {
-        runtime.block_on(deliver(ingest_for(&server, &database), payloads.clone()))?;
-    }
-    report("one topic after the other, children first", begun.elapsed(), mixed.len())?;
-
-    let database = shop(&server)?;
-    let begun = Instant::now();
-    runtime.block_on(async {
-        let mut running = JoinSet::new();
-        for payloads in by_topic.clone() {
-            running.spawn(deliver(ingest_for(&server, &database), payloads));
+    meter.measure("validation alone", || {
+        for (topic, value) in &events {
+            ingest::check(topic, value.as_bytes(), ingest::Moment::now()).map_err(|fault| fault.detail)?;
         }
-        running.join_all().await.into_iter().collect::<Result<Vec<()>, Error>>()
+        Ok(())
     })?;
-    report("four writers, one per topic", begun.elapsed(), mixed.len())?;
-    Ok(())
+    let full = shop(&server)?;
+    meter.measure("one writer, topics mixed", || runtime.block_on(deliver(ingest_for(&server, &full), &mixed)))?;
+    copy_out(&server, &full)?;
+    let copied = shop(&server)?;
+    meter.measure("limit: COPY of the same rows, one writer", || {
+        TOPICS.iter().try_for_each(|table| copy_in(&server, &copied, table))
+    })?;
+    meter.measure("one writer, everything delivered again", || {
+        runtime.block_on(deliver(ingest_for(&server, &full), &mixed))
+    })?;
+    let database = shop(&server)?;
+    meter.measure("topic after topic, parents first", || {
+        by_topic.iter().try_for_each(|batches| runtime.block_on(deliver(ingest_for(&server, &database), batches)))
+    })?;
+    let database = shop(&server)?;
+    meter.measure("topic after topic, children first", || {
+        by_topic.iter().rev().try_for_each(|batches| runtime.block_on(deliver(ingest_for(&server, &database), batches)))
+    })?;
+    let database = shop(&server)?;
+    meter.measure("four writers at once, one per topic", || {
+        runtime.block_on(async {
+            let mut running = JoinSet::new();
+            for payloads in by_topic.clone() {
+                let ingest = ingest_for(&server, &database);
+                running.spawn(async move { deliver(ingest, &payloads).await });
+            }
+            running.join_all().await.into_iter().collect()
+        })
+    })
 }
 
-async fn deliver(mut ingest: Ingest, payloads: Vec<String>) -> Result<(), Error> {
+/// Measures a run over all events.
+struct Meter<'s> {
+    server: &'s Server,
+    events: usize,
+}
+
+impl Meter<'_> {
+    #[expect(clippy::cast_precision_loss, reason = "counts of events are far below 2^52")]
+    fn measure(&self, name: &str, run: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        let (own, server, begun) = (own_cpu()?, self.server.cpu()?, Instant::now());
+        run()?;
+        let took = begun.elapsed().as_secs_f64();
+        let per_event = |cpu: Duration| cpu.as_secs_f64() * 1e6 / self.events as f64;
+        let (own, server) = (per_event(own_cpu()? - own), per_event(self.server.cpu()? - server));
+        let rate = self.events as f64 / took;
+        Ok(writeln!(io::stdout(), "{name:<42}{rate:>8.0} events/s   ingest {own:>5.1}   PostgreSQL {server:>5.1}")?)
+    }
+}
+
+/// Processor time of this process.
+fn own_cpu() -> Result<Duration, Error> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields =
+        stat.rsplit_once(") ").map(|(_, fields)| fields.split(' ')).ok_or("unknown form of /proc/self/stat")?;
+    // User and system time, in hundredths of a second: proc(5).
+    Ok(Duration::from_millis(fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10))
+}
+
+async fn deliver(mut ingest: Ingest, payloads: &[String]) -> Result<(), Error> {
     for payload in payloads {
-        ingest.handle(&payload, io::sink()).await?;
+        ingest.handle(payload, io::sink()).await?;
     }
     Ok(())
 }
@@ -119,17 +127,19 @@ fn shop(server: &Server) -> Result<String, Error> {
     Ok(database)
 }
 
-/// Copies the core tables out of one database, then times `COPY` into another, table by table.
-fn copy(server: &Server, from: &str, to: &str) -> Result<Duration, Error> {
-    let file = |table: &str| format!("{}/{table}.copy", server.host());
+/// Copies the core tables into files.
+fn copy_out(server: &Server, from: &str) -> Result<(), Error> {
     for table in TOPICS {
-        server.sql(from, &format!("COPY {table} TO '{}' (FORMAT binary)", file(table)))?;
+        let file = format!("{}/{table}.copy", server.host());
+        server.sql(from, &format!("COPY {table} TO '{file}' (FORMAT binary)"))?;
     }
-    let begun = Instant::now();
-    for table in TOPICS {
-        server.sql(to, &format!("COPY {table} FROM '{}' (FORMAT binary)", file(table)))?;
-    }
-    Ok(begun.elapsed())
+    Ok(())
+}
+
+/// Copies one of the files into its table.
+fn copy_in(server: &Server, to: &str, table: &str) -> Result<(), Error> {
+    let file = format!("{}/{table}.copy", server.host());
+    server.sql(to, &format!("COPY {table} FROM '{file}' (FORMAT binary)")).map(drop)
 }
 
 /// Events in an order in which most parents come before their children, as producers send them.
@@ -201,7 +211,9 @@ fn payloads(events: &[(&'static str, String)]) -> Vec<String> {
                     "headers": [],
                 });
                 let list = records.entry(format!("{topic}-0")).or_insert_with(|| json!([]));
-                list.as_array_mut().map(|list| list.push(record));
+                if let Value::Array(list) = list {
+                    list.push(record);
+                }
             }
             json!({"eventSource": "aws:kafka", "eventSourceArn": "arn", "bootstrapServers": "b", "records": records})
                 .to_string()

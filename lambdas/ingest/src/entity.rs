@@ -1,5 +1,7 @@
 //! The four entities as rows of their tables: what each event must hold, and what is derived from it.
 
+#![expect(clippy::struct_field_names, reason = "fields are named after their columns")]
+
 use std::borrow::Cow;
 
 use uuid::Uuid;

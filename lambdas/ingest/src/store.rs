@@ -177,13 +177,15 @@ impl Store {
 
 /// Statements on their way, whose answers nobody has waited for.
 #[derive(Default)]
-struct Sent<'s>(Vec<Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 's>>>);
+struct Sent<'s>(Vec<Answer<'s>>);
+
+type Answer<'s> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 's>>;
 
 impl<'s> Sent<'s> {
     /// Sends a statement: the driver does so the first time the future is polled. What the server answers is looked
     /// at later; an error now means that nothing was sent, and that nothing more may be.
     async fn send(&mut self, statement: impl Future<Output = Result<(), Error>> + Send + 's) -> Result<(), Error> {
-        let mut statement: Pin<Box<dyn Future<Output = _> + Send + 's>> = Box::pin(statement);
+        let mut statement: Answer<'s> = Box::pin(statement);
         match futures::poll!(statement.as_mut()) {
             Poll::Ready(answer) => answer,
             Poll::Pending => {

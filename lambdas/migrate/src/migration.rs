@@ -23,6 +23,7 @@ pub struct Migration {
 
 /// A migration that was applied, as its history tells.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "fields are named after their columns")]
 pub(crate) struct Applied {
     pub(crate) version: String,
     pub(crate) name: String,
@@ -54,7 +55,7 @@ pub fn normalise(sql: &str) -> String {
 
 /// SHA-256 of the normalised text, in lower-case hexadecimal.
 pub fn checksum(sql: &str) -> String {
-    Sha256::digest(normalise(sql)).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(normalise(sql)).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// The migrations that have to run, in order. Refuses a list that does not continue the history.

@@ -1,5 +1,7 @@
 //! Migrations against a real PostgreSQL: applied once, refused when they do not continue the history, and undone.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::path::Path;
 
 use database::{Database, Settings, Tls};

@@ -1,6 +1,7 @@
 //! Real parts for the tests of the Lambdas: a PostgreSQL server of their own, and a stand-in for Secrets Manager.
 
 mod postgres;
+mod programs;
 mod secrets;
 
 pub use postgres::{PASSWORD_ROLE, Server};

@@ -1,7 +1,7 @@
 //! A PostgreSQL server that a test owns: its data in a temporary directory, reachable through a Unix socket only.
 
 use std::{
-    io::{self, Write},
+    io::Write,
     net::TcpListener,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
@@ -16,13 +16,14 @@ use std::{
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use crate::Error;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
+
+use crate::{Error, programs};
 
 /// The one role that has to show a password (over the socket, too); every other role is trusted.
 pub const PASSWORD_ROLE: &str = "shopkeeper";
 
-const START_DEADLINE: Duration = Duration::from_secs(60);
-const NOBODY: &str = "65534";
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Runs the server until its standard input ends, which it does however the test process ends. Then nothing remains:
 /// neither the process nor its data. A line on the input stops the server and leaves the data for a restart.
@@ -71,8 +72,8 @@ impl Server {
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &authority)?;
         let data = server.directory.join("data");
-        server.write(&data.join("server.crt"), &certificate.pem())?;
-        server.write(&data.join("server.key"), &key.serialize_pem())?;
+        Self::write(&data.join("server.crt"), &certificate.pem())?;
+        Self::write(&data.join("server.key"), &key.serialize_pem())?;
         std::fs::write(server.authority(), authority.pem())?;
         server.restart()?;
         Ok(server)
@@ -87,11 +88,11 @@ impl Server {
             supervisor: None,
             databases: AtomicU32::new(0),
         };
-        give_away(&server.directory)?;
+        programs::give_away(&server.directory)?;
         let data = server.directory.join("data");
-        let mut initdb = unprivileged(&binary("initdb")?)?;
+        let mut initdb = programs::command("initdb")?;
         initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "-D"]).arg(&data);
-        run(&mut initdb)?;
+        programs::run(initdb.current_dir("/"))?;
         std::fs::write(
             data.join("pg_hba.conf"),
             format!("local all {PASSWORD_ROLE} scram-sha-256\nlocal all all trust\nhostssl all all localhost trust\n"),
@@ -110,10 +111,10 @@ impl Server {
     }
 
     /// Writes a file that only the server may read, as it demands of its key.
-    fn write(&self, file: &Path, text: &str) -> Result<(), Error> {
+    fn write(file: &Path, text: &str) -> Result<(), Error> {
         std::fs::write(file, text)?;
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))?;
-        give_away(file)
+        programs::give_away(file)
     }
 
     /// The server that all tests of a process share, each in a database of its own.
@@ -134,12 +135,32 @@ impl Server {
         Ok(name)
     }
 
-    /// Runs SQL as the superuser and returns what it prints, unaligned.
+    /// Runs SQL as the superuser and returns its rows, a line each, fields apart by `|`.
     pub fn sql(&self, database: &str, sql: &str) -> Result<String, Error> {
-        let mut psql = Command::new(binary("psql")?);
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h", self.host()]);
-        psql.args(["-p", &self.port.to_string()]);
-        run(psql.args(["-d", database, "-c", sql]))
+        query(&format!("host={} port={} user=postgres dbname={database}", self.host(), self.port), sql)
+    }
+
+    /// Processor time that the server has used since it started, all its processes together. Linux counts it in
+    /// hundredths of a second.
+    pub fn cpu(&self) -> Result<Duration, Error> {
+        let pid = std::fs::read_to_string(self.directory.join("data/postmaster.pid"))?;
+        let pid = pid.lines().next().unwrap_or_default().to_owned();
+        let mut ticks = 0;
+        for entry in std::fs::read_dir("/proc")?.flatten() {
+            // Processes may end while they are looked at.
+            let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+            // Fields after the name, see proc(5): ppid is the 2nd, user and system time the 12th and 13th, those of
+            // children that have ended the 14th and 15th.
+            let Some((_, fields)) = stat.rsplit_once(") ") else { continue };
+            let fields: Vec<&str> = fields.split(' ').collect();
+            let is_server = entry.file_name().to_str() == Some(&pid);
+            let counted = if is_server { 11..15 } else { 11..13 };
+            if is_server || fields.get(1) == Some(&pid.as_str()) {
+                ticks +=
+                    fields.get(counted).unwrap_or_default().iter().filter_map(|t| t.parse::<u64>().ok()).sum::<u64>();
+            }
+        }
+        Ok(Duration::from_millis(ticks * 10))
     }
 
     /// Ends the server at once, as a power cut would, and keeps its data.
@@ -156,7 +177,7 @@ impl Server {
         self.crash()?;
         let mut supervisor = Command::new("sh");
         supervisor.args(["-c", SUPERVISOR, "sh"]).arg(&self.directory);
-        let server = unprivileged(&binary("postgres")?)?;
+        let server = programs::command("postgres")?;
         supervisor.arg(server.get_program()).args(server.get_args());
         supervisor.arg("-D").arg(self.directory.join("data")).arg("-k").arg(&self.directory);
         supervisor.args(["-p", &self.port.to_string(), "-c", "listen_addresses="]);
@@ -167,11 +188,8 @@ impl Server {
         let mut child = supervisor.stdin(Stdio::piped()).process_group(0).spawn()?;
         let input = child.stdin.take().ok_or("the supervisor has no input")?;
         self.supervisor = Some((child, input));
-        let pg_isready = binary("pg_isready")?;
         let deadline = Instant::now() + START_DEADLINE;
-        let mut probe = Command::new(pg_isready);
-        probe.args(["-q", "-d", "postgres", "-h", self.host(), "-p", &self.port.to_string()]);
-        while !probe.status()?.success() {
+        while self.sql("postgres", "SELECT 1").is_err() {
             if Instant::now() > deadline {
                 let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
                 return Err(format!("postgres did not start: {log}").into());
@@ -190,56 +208,34 @@ impl Drop for Server {
     }
 }
 
-/// Finds a program of PostgreSQL on the PATH or where Debian and Red Hat keep it; the newest where there are several.
-fn binary(name: &str) -> Result<PathBuf, Error> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if let Some(found) = std::env::split_paths(&path).map(|d| d.join(name)).find(|p| p.is_file()) {
-        return Ok(found);
-    }
-    let mut versions: Vec<(u32, PathBuf)> = ["/usr/lib/postgresql", "/usr/pgsql"]
-        .iter()
-        .filter_map(|root| std::fs::read_dir(root).ok())
-        .flatten()
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin").join(name)))
+/// Runs SQL to its end on a thread of its own, as the caller's may be driving a runtime already.
+fn query(url: &str, sql: &str) -> Result<String, Error> {
+    let (url, sql) = (url.to_owned(), sql.to_owned());
+    let worker = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
+            let traffic = tokio::spawn(connection);
+            let answer = client.simple_query(&sql).await;
+            drop(client);
+            traffic.await??;
+            Ok::<_, Error>(lines(&answer.map_err(|e| e.as_db_error().map_or(e.to_string(), ToString::to_string))?))
         })
-        .filter(|(_, program)| program.is_file())
-        .collect();
-    versions.sort();
-    let (_, newest) = versions.pop().ok_or_else(|| format!("{name} is missing: install PostgreSQL"))?;
-    Ok(newest)
+    });
+    worker.join().map_err(|_| "the thread of the query panicked")?
 }
 
-/// A command that does not run as root, which PostgreSQL refuses.
-fn unprivileged(program: &Path) -> Result<Command, Error> {
-    if !is_root()? {
-        return Ok(Command::new(program));
+/// One line per row, fields apart by `|`; null is nothing.
+fn lines(messages: &[SimpleQueryMessage]) -> String {
+    let mut text = String::new();
+    for message in messages {
+        if let SimpleQueryMessage::Row(row) = message {
+            let fields: Vec<&str> = (0..row.len()).map(|at| row.get(at).unwrap_or_default()).collect();
+            text.push_str(&fields.join("|"));
+            text.push('\n');
+        }
     }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--"]).arg(program);
-    Ok(command)
-}
-
-/// Makes a file the server's own, where tests run as root and the server does not.
-fn give_away(file: &Path) -> Result<(), Error> {
-    if is_root()? {
-        std::os::unix::fs::chown(file, Some(65534), Some(65534))?;
-    }
-    Ok(())
-}
-
-fn is_root() -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    Ok(std::fs::metadata("/proc/self")?.uid() == 0)
-}
-
-fn run(command: &mut Command) -> Result<String, Error> {
-    let output = command.current_dir("/").output()?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into())
+    text
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ async fn children_and_parents_that_arrive_at_once_find_each_other() {
         let ids = |writer: u32| {
             let mut ids: Vec<u32> = (base..base + ORDERS).collect();
             // Neighbouring writers come from opposite ends: the worst order for locks.
-            if (writer + round) % 2 == 0 {
+            if (writer + round).is_multiple_of(2) {
                 ids.reverse();
             }
             ids

@@ -53,7 +53,11 @@ fn order_duplicates_and_splits_do_not_matter() {
     let shop = Shop::shared();
     let mut ingest = shop.ingest();
     let strategy = events(1..60).prop_flat_map(deliveries);
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases: 30, ..ProptestConfig::default() });
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 30,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     let ingest = std::cell::RefCell::new(&mut ingest);
     let result = runner.run(&strategy, |(events, batches)| {
         let mut ingest = ingest.borrow_mut();
@@ -78,7 +82,11 @@ fn tables_equal_what_the_whole_history_says() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let shop = Shop::shared();
     let mut ingest = shop.ingest();
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases: 15, ..ProptestConfig::default() });
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 15,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     let ingest = std::cell::RefCell::new(&mut ingest);
     let result = runner.run(&events(1..80), |events| {
         shop.clear();

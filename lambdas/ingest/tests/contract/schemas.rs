@@ -118,8 +118,11 @@ fn nearly_valid() -> impl Strategy<Value = (&'static str, Value)> {
 #[test]
 fn schemas_and_function_accept_the_same_events() {
     let schemas = TOPICS.map(|topic| (topic, schema(topic)));
-    let mut runner =
-        proptest::test_runner::TestRunner::new(ProptestConfig { cases: 4_000, ..ProptestConfig::default() });
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 4_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     let accepted = std::cell::Cell::new(0);
     let result = runner.run(&nearly_valid(), |(topic, event)| {
         let (_, schema) = schemas.iter().find(|(name, _)| *name == topic).unwrap();
