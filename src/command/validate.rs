@@ -113,8 +113,9 @@ mod tests {
     fn one_bad_stack_hides_no_good_one() {
         let (out, result) = run_on(FILES, &[], false);
         assert_eq!(out, "a: 5 resources of 4 kinds, 2 references\n");
-        let err = result.expect_err("b has a mistake");
-        assert_eq!((err.exit_code(), err.to_string()), (4, "stack `b` has a mistake".to_owned()));
+        let Err(Failed::Rejected(err)) = result else { panic!("b has a mistake") };
+        assert!(!err.is_usage());
+        assert_eq!(err.to_string(), "stack `b` has a mistake");
     }
 
     #[test]
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn a_stack_that_is_not_there_is_wrong_usage() {
         let (_, result) = run_on(FILES, &["c"], false);
-        assert_eq!(result.expect_err("no such stack").exit_code(), 2);
+        assert!(matches!(result, Err(Failed::Rejected(err)) if err.is_usage()));
         let (out, result) = run_on(&[], &[], false);
         assert!(result.is_ok());
         assert_eq!(out, "there are no stacks in stacks/\n");
