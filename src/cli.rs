@@ -36,6 +36,8 @@ verbs! {
     Diff: diff,
     Teardown: teardown,
     Status: status,
+    Build: build,
+    Produce: produce,
     State: state,
     Local: local,
     Doctor: doctor,

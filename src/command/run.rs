@@ -274,7 +274,7 @@ impl Run {
 }
 
 /// Tells how a build goes.
-fn tell(preparing: &Preparing, it: artifact::Progress) {
+pub fn tell(preparing: &Preparing, it: artifact::Progress) {
     match it {
         artifact::Progress::Status(text) => preparing.busy(&text),
         artifact::Progress::Compiled { name, done, total } => {
