@@ -54,9 +54,7 @@ pub(crate) async fn ask(home: &Home, request: Request) -> Result<Option<Status>>
     };
     let stream = match stream {
         Ok(it) => it,
-        Err(err) if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Ok(None);
-        }
+        Err(err) if is_gone(&err) => return Ok(None),
         Err(err) => return Err(io(err)),
     };
     let talk = async move {
@@ -72,13 +70,19 @@ pub(crate) async fn ask(home: &Home, request: Request) -> Result<Option<Status>>
         // It was killed while it answered.
         Ok(Ok(answer)) if answer.is_empty() => Ok(None),
         Ok(Ok(answer)) => serde_json::from_str(&answer).map(Some).map_err(|err| io(err.into())),
-        Ok(Err(err)) if matches!(err.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => Ok(None),
+        Ok(Err(err)) if is_gone(&err) => Ok(None),
         Ok(Err(err)) => Err(io(err)),
         Err(_) => Err(Error::Supervisor {
             message: "does not answer within 10 s".to_owned(),
             log: files::tail(&home.log("supervisor"), 15),
         }),
     }
+}
+
+/// Says whether an error means that no supervisor is there, or that it was killed while it was asked.
+fn is_gone(err: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof};
+    matches!(err.kind(), NotFound | ConnectionRefused | ConnectionReset | BrokenPipe | UnexpectedEof)
 }
 
 /// Listens for commands. The caller holds the supervisor's lock, so a socket that is there is a dead one's.

@@ -6,6 +6,7 @@ use std::{
     fs,
     net::TcpListener,
     path::Path,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -22,7 +23,7 @@ const PARTS: [&str; 3] = ["postgres", "kafka", "ministack"];
 /// A home that is gone with the test, software excepted, which all tests share.
 struct Place {
     home: Home,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Place {
@@ -30,13 +31,21 @@ impl Place {
         let dir = tempfile::tempdir().expect("directory");
         let software = Path::new(env!("CARGO_TARGET_TMPDIR")).join("software");
         let home = Home::with_program(dir.path(), Path::new(env!("CARGO_BIN_EXE_ecomctl"))).expect("home");
-        Self { home: home.with_software(&software).expect("software").with_free_ports(), _dir: dir }
+        Self { home: home.with_software(&software).expect("software").with_free_ports(), dir }
+    }
+}
+
+/// A test that fails leaves nothing running either.
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut stop = Command::new(env!("CARGO_BIN_EXE_ecomctl"));
+        stop.args(["local", "stop"]).env("ECOMCTL_HOME", self.dir.path()).stdout(Stdio::null()).status().ok();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_whatever_is_killed() {
-    let Place { home, _dir } = &Place::new();
+    let Place { home, .. } = &Place::new();
     let show = |it: Progress| eprintln!("{} {} {:?}", it.part, it.message, it.done);
     let (one, two) = tokio::join!(local::ensure(home, &show), local::ensure(home, &|_| {}));
     let endpoints = one.expect("start");
@@ -85,7 +94,7 @@ async fn nothing_is_lost_whatever_is_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_port_is_named_with_who_has_it() {
-    let Place { home, _dir } = &Place::new();
+    let Place { home, .. } = &Place::new();
     let free = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").expect("bind"));
     let [gateway, cloud, kafka, controller, postgres] =
         free.each_ref().map(|it| it.local_addr().expect("address").port());

@@ -100,6 +100,9 @@ pub(crate) fn settings(ports: Ports, data: &Path) -> String {
         ("share.coordinator.state.topic.min.isr", "1"),
         // Nobody else will join, so nobody waits for them.
         ("group.initial.rebalance.delay.ms", "0"),
+        // A broker that was killed may come back only once its former life is over for the controller; the default is 9 s.
+        ("broker.session.timeout.ms", "3000"),
+        ("broker.heartbeat.interval.ms", "500"),
         ("log.retention.hours", "168"),
         ("log.segment.bytes", "134217728"),
         ("num.network.threads", "2"),
