@@ -15,7 +15,9 @@ use std::{
 use krafka::{
     CloseOptions, Compression, GroupMembershipOperation, KrafkaError, ProtocolErrorKind,
     admin::{
-        AdminClient, ConfigOp, ConfigResource, DeleteTopicsOptions, DescribeTopicsOptions, ListOffsetsOptions,
+        AdminClient, AlterConsumerGroupOffsetsOptions, ConfigOp, ConfigResource, CreatePartitionsOptions,
+        CreateTopicsOptions, DeleteTopicsOptions, DescribeClusterOptions, DescribeConfigsOptions,
+        DescribeTopicsOptions, IncrementalAlterConfigsOptions, ListConsumerGroupOffsetsOptions, ListOffsetsOptions,
         ListTopicsOptions, OffsetSpec,
     },
     consumer::{AutoOffsetReset, ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition},
@@ -105,7 +107,8 @@ impl Kafka {
 
     /// Lists the brokers that are up.
     pub async fn brokers(&self) -> Result<Vec<Broker>> {
-        let cluster = self.admin.describe_cluster(Default::default()).await.map_err(failed("DescribeCluster"))?;
+        let cluster =
+            self.admin.describe_cluster(DescribeClusterOptions::default()).await.map_err(failed("DescribeCluster"))?;
         let address =
             |it: krafka::admin::ClusterBroker| Broker { id: it.id, address: format!("{}:{}", it.host, it.port) };
         Ok(cluster.brokers.into_iter().map(address).collect())
@@ -147,7 +150,8 @@ impl Kafka {
         const DYNAMIC_TOPIC_CONFIG: i8 = 1;
         let fail = failed("DescribeConfigs");
         let resource = ConfigResource::topic(name);
-        let mut answers = self.admin.describe_configs([resource.clone()], Default::default()).await.map_err(&fail)?;
+        let mut answers =
+            self.admin.describe_configs([resource.clone()], DescribeConfigsOptions::default()).await.map_err(&fail)?;
         let entries = answers.remove(&resource).transpose().map_err(&fail)?.unwrap_or_default();
         let own = entries.into_iter().filter(|it| it.config_source == DYNAMIC_TOPIC_CONFIG);
         Ok(own.filter_map(|it| Some((it.name, it.value?))).collect())
@@ -169,7 +173,7 @@ impl Kafka {
         for (key, value) in configs {
             topic = topic.with_config(key, value);
         }
-        only(self.admin.create_topics([topic], Default::default()).await.map_err(&fail)?).map_err(fail)
+        only(self.admin.create_topics([topic], CreateTopicsOptions::default()).await.map_err(&fail)?).map_err(fail)
     }
 
     /// Deletes a topic with all its records.
@@ -188,7 +192,8 @@ impl Kafka {
     /// [`Reason::Missing`]; [`Reason::Invalid`] when there are as many already.
     pub async fn grow_topic(&self, name: &str, total: i32) -> Result<()> {
         let fail = failed("CreatePartitions");
-        only(self.admin.create_partitions([(name, total)], Default::default()).await.map_err(&fail)?).map_err(fail)
+        only(self.admin.create_partitions([(name, total)], CreatePartitionsOptions::default()).await.map_err(&fail)?)
+            .map_err(fail)
     }
 
     /// Sets configurations of a topic; `None` restores the brokers' default. Others stay as they are.
@@ -202,7 +207,11 @@ impl Kafka {
             None => ConfigOp::delete(key),
         };
         let changes = [(ConfigResource::topic(name), changes.iter().map(change).collect())];
-        let answers = self.admin.incremental_alter_configs(changes, Default::default()).await.map_err(&fail)?;
+        let answers = self
+            .admin
+            .incremental_alter_configs(changes, IncrementalAlterConfigsOptions::default())
+            .await
+            .map_err(&fail)?;
         only(answers).map_err(fail)
     }
 
@@ -213,15 +222,12 @@ impl Kafka {
             .iter()
             .flat_map(|(name, topic)| topic.partitions.iter().map(|it| TopicPartition::new(name.clone(), it.number)));
         let all: Vec<_> = all.collect();
-        let committed = self.admin.list_consumer_group_offsets(group, Default::default());
+        let committed = self.admin.list_consumer_group_offsets(group, ListConsumerGroupOffsetsOptions::default());
         let starts = self.offsets(&all, OffsetSpec::Earliest);
         let ends = self.offsets(&all, OffsetSpec::Latest);
         let (committed, starts, ends) = futures::join!(committed, starts, ends);
         // A group that never committed is unknown to Kafka, which is not a failure here.
-        let committed = match Error::missing_is_none(committed.map_err(failed("OffsetFetch")))? {
-            Some(it) => it,
-            None => HashMap::new(),
-        };
+        let committed = Error::missing_is_none(committed.map_err(failed("OffsetFetch")))?.unwrap_or_default();
         let (starts, ends) = (starts?, ends?);
         let mut progress = Vec::with_capacity(all.len());
         for it in &all {
@@ -274,7 +280,7 @@ impl Kafka {
             .session_timeout(Duration::from_secs(10))
             .heartbeat_interval(Duration::from_secs(2))
             // The owner polls even while it can take nothing, so only a hung process exceeds this.
-            .max_poll_interval(Duration::from_secs(120))
+            .max_poll_interval(Duration::from_mins(2))
             .fetch_max_bytes(8 << 20)
             .max_partition_fetch_bytes(2 << 20)
             .fetch_max_wait(Duration::from_millis(250))
@@ -285,7 +291,7 @@ impl Kafka {
             .rebalance_listener(Listener(Arc::clone(&epoch)));
         let consumer = builder.build().await.map_err(&fail)?;
         consumer.subscribe([wanted.topic]).await.map_err(&fail)?;
-        Ok(Consumer { consumer, topic: wanted.topic.to_owned(), epoch })
+        Ok(Consumer { member: consumer, topic: wanted.topic.to_owned(), epoch })
     }
 
     async fn commit_start(&self, wanted: &Subscription<'_>) -> Result<()> {
@@ -315,7 +321,10 @@ impl Kafka {
             Start::At(_) => timed.get(&at(it)).copied().filter(|it| *it >= 0).unwrap_or(it.end),
         };
         let starts: Vec<_> = progress.iter().map(|it| (at(it), start(it))).collect();
-        let committed = self.admin.alter_consumer_group_offsets(wanted.group, starts, Default::default()).await;
+        let committed = self
+            .admin
+            .alter_consumer_group_offsets(wanted.group, starts, AlterConsumerGroupOffsetsOptions::default())
+            .await;
         let failed = failed("OffsetCommit");
         for it in committed.map_err(&failed)?.into_values() {
             it.map_err(&failed)?;
@@ -365,7 +374,7 @@ pub struct Fetched {
 
 /// One member of a group. Never commits by itself.
 pub struct Consumer {
-    consumer: krafka::consumer::Consumer,
+    member: krafka::consumer::Consumer,
     topic: String,
     epoch: Arc<AtomicU64>,
 }
@@ -373,7 +382,7 @@ pub struct Consumer {
 impl Consumer {
     /// Waits for records, and keeps the membership alive. Loses nothing when dropped.
     pub async fn poll(&self, timeout: Duration) -> Result<Fetched> {
-        let records = self.consumer.poll(timeout).await.map_err(failed("Fetch"))?;
+        let records = self.member.poll(timeout).await.map_err(failed("Fetch"))?;
         Ok(Fetched { records, epoch: self.epoch() })
     }
 
@@ -385,7 +394,7 @@ impl Consumer {
         let next = next.into_iter().map(|(partition, offset)| {
             (TopicPartition::new(self.topic.clone(), partition), OffsetAndMetadata::new(offset))
         });
-        self.consumer.commit_offsets(next.collect::<Vec<_>>()).await.map_err(failed("OffsetCommit"))
+        self.member.commit_offsets(next.collect::<Vec<_>>()).await.map_err(failed("OffsetCommit"))
     }
 
     /// Returns what [`Fetched::epoch`] would be now.
@@ -395,27 +404,25 @@ impl Consumer {
 
     /// Lists the partitions that are its own now.
     pub async fn partitions(&self) -> Vec<i32> {
-        self.consumer.assignment().await.remove(&self.topic).unwrap_or_default()
+        self.member.assignment().await.remove(&self.topic).unwrap_or_default()
     }
 
     /// Stops fetching; [`Consumer::poll`] then only keeps the membership alive.
     pub async fn pause(&self) {
-        self.consumer.pause(&self.topic, &self.partitions().await).await;
+        self.member.pause(&self.topic, &self.partitions().await).await;
     }
 
     /// Fetches again.
     pub async fn resume(&self) {
-        self.consumer.resume(&self.topic, &self.partitions().await).await;
+        self.member.resume(&self.topic, &self.partitions().await).await;
     }
 
     /// Ends the consumer. A member that will be back keeps its place in the group for the session timeout.
     pub async fn close(&self, comes_back: bool) -> Result<()> {
-        let leave = match comes_back {
-            true => GroupMembershipOperation::RemainInGroup,
-            false => GroupMembershipOperation::LeaveGroup,
-        };
+        let leave =
+            if comes_back { GroupMembershipOperation::RemainInGroup } else { GroupMembershipOperation::LeaveGroup };
         let options = CloseOptions::new().timeout(Duration::from_secs(5)).group_membership_operation(leave);
-        self.consumer.close_with(options).await.map_err(failed("LeaveGroup"))
+        self.member.close_with(options).await.map_err(failed("LeaveGroup"))
     }
 }
 

@@ -260,6 +260,15 @@ pub async fn databases_are_postgresql_s_own(on: &Endpoints) {
     assert_eq!((it.allocated_storage(), it.backup_retention_period()), (Some(40), Some(7)));
     assert!(it.pending_modified_values().is_none_or(|it| it.allocated_storage().is_none()));
 
+    modify().manage_master_user_password(false).master_user_password("given-by-us").send().await.expect("own password");
+    let asked = aws.secrets().describe_secret().secret_id(&secret).send().await.expect_err("the secret is gone");
+    assert!(asked.into_service_error().is_resource_not_found_exception());
+    assert!(config.password("given-by-us").connect(tokio_postgres::NoTls).await.is_ok(), "it holds at once");
+    let managed = modify().manage_master_user_password(true).send().await.expect("a managed password");
+    let secret = managed.db_instance().and_then(|it| it.master_user_secret()).and_then(|it| it.secret_arn());
+    let secret = secret.expect("a secret").to_owned();
+    assert!(config.connect(tokio_postgres::NoTls).await.is_err(), "the password is another one now");
+
     let arn = it.db_instance_arn().expect("an ARN");
     let tag = aws_sdk_rds::types::Tag::builder().key("more").value("1").build();
     rds.add_tags_to_resource().resource_name(arn).tags(tag).send().await.expect("a tag");

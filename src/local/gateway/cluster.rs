@@ -3,7 +3,7 @@
 //! A cluster becomes ACTIVE only once a broker answers. Its brokers' number, type and storage are remembered and shown,
 //! not built: there is one broker. Deleting a cluster deletes its topics. Topics themselves: [`super::topic`].
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -21,7 +21,7 @@ mod update;
 pub(crate) use check::bad;
 pub(crate) use record::{Cluster, Clusters, State};
 
-/// The pages that ListClustersV2 cuts its answer into, unless asked otherwise.
+/// The pages that `ListClustersV2` cuts its answer into, unless asked otherwise.
 const PAGE: usize = 100;
 
 /// The clusters of this machine.
@@ -83,7 +83,7 @@ impl ClusterApi {
     /// Returns a cluster.
     ///
     /// # Errors
-    /// MSK's NotFoundException.
+    /// MSK's `NotFoundException`.
     pub(crate) fn find(&self, arn: &str) -> Result<Cluster, Fault> {
         self.records.now().get(arn).cloned().ok_or_else(|| not_found(arn))
     }
@@ -122,7 +122,7 @@ impl ClusterApi {
         check::name(name)?;
         let tags = match input.get("tags").filter(|it| !it.is_null()) {
             Some(it) => serde_json::from_value(it.clone()).map_err(|err| bad(format!("tags: {err}")))?,
-            None => Default::default(),
+            None => BTreeMap::new(),
         };
         let suffix = if serverless { "s1" } else { "1" };
         let arn = format!("arn:aws:kafka:{}:{}:cluster/{name}/{}-{suffix}", call.region, self.account, Uuid::new_v4());
@@ -137,7 +137,7 @@ impl ClusterApi {
             tags,
             shape,
             operation: None,
-            topics: Default::default(),
+            topics: BTreeMap::new(),
         };
         let made = cluster.clone();
         self.records
@@ -225,7 +225,7 @@ impl ClusterApi {
             "POST" => {
                 #[derive(serde::Deserialize)]
                 struct Input {
-                    tags: std::collections::BTreeMap<String, String>,
+                    tags: BTreeMap<String, String>,
                 }
                 let Input { tags } = call.input()?;
                 self.change(arn, |it| it.tags.extend(tags)).await?;
@@ -281,7 +281,7 @@ impl ClusterApi {
                         return false;
                     }
                 }
-                self.records.change(|all| Ok(drop(all.remove(arn)))).await.is_ok()
+                self.records.change(|all| Ok(all.remove(arn))).await.is_ok()
             }
         }
     }

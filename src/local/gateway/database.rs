@@ -101,9 +101,7 @@ impl DatabaseApi {
         let resource_id = format!("db-{}", Uuid::new_v4().simple().to_string().to_uppercase());
         let major = fields.get("EngineVersion").and_then(|it| it.split('.').next()).unwrap_or_default();
         let list = |name| form.list(name).unwrap_or_default();
-        let key = form
-            .text("MasterUserSecretKmsKeyId")
-            .map_or_else(|| format!("arn:aws:kms:{region}:{}:alias/aws/secretsmanager", self.account), str::to_owned);
+        let key = self.key(form, region);
         let instance = Instance {
             arn: format!("arn:aws:rds:{region}:{}:db:{id}", self.account),
             resource_id,
@@ -160,16 +158,18 @@ impl DatabaseApi {
         let key = key_of(region, form.required("DBInstanceIdentifier")?);
         let before = find_key(&self.records.now(), &key)?.clone();
         let password = form.text("MasterUserPassword");
+        let managed = form.text("ManageMasterUserPassword").map(|it| it == "true");
         if let Some(it) = password {
             check::password(it)?;
-            if before.secret.is_some() && !form.text("ManageMasterUserPassword").is_some_and(|it| it == "false") {
-                return Err(combination(
-                    "You can't change the master password of an instance whose password is managed.",
-                ));
+            if managed.unwrap_or(before.secret.is_some()) {
+                return Err(combination("You can't give a master password to an instance whose password is managed."));
             }
+        } else if managed == Some(false) && before.secret.is_some() {
+            return Err(combination("MasterUserPassword is required when the password is no longer managed."));
         }
         let at_once = form.is_true("ApplyImmediately");
         let rotates = form.is_true("RotateMasterUserPassword");
+        let begins = managed == Some(true) && before.secret.is_none();
         if rotates && (before.secret.is_none() || !at_once) {
             return Err(combination("RotateMasterUserPassword needs a managed password and ApplyImmediately."));
         }
@@ -183,6 +183,11 @@ impl DatabaseApi {
             instance.pending.extend(changes.later);
             if let Some(it) = form.list("VpcSecurityGroupIds.VpcSecurityGroupId") {
                 instance.security_groups = it;
+            }
+            if begins {
+                instance.secret = Some(Secret { arn: String::new(), key: self.key(form, region) });
+            } else if managed == Some(false) {
+                instance.secret = None;
             }
             if let Some(it) = form.text("DBParameterGroupName") {
                 it.clone_into(&mut instance.parameter_group);
@@ -200,12 +205,16 @@ impl DatabaseApi {
             }
             Ok(instance.clone())
         });
-        let after = after.await?;
+        let mut after = after.await?;
         if let Some(it) = password {
             self.server.role(&after.user, it).await.map_err(broken)?;
         }
-        if rotates {
+        if rotates || begins {
             self.rotate(&key, region).await?;
+            after = find_key(&self.records.now(), &key)?.clone();
+        }
+        if let Some(it) = before.secret.filter(|_| managed == Some(false)) {
+            secret::delete(&self.upstream, region, &it.arn).await?;
         }
         if after.status == Status::Modifying {
             self.settle(key, None);
@@ -281,7 +290,7 @@ impl DatabaseApi {
         if let Some(database) = &snapshot.database {
             self.server.drop_database(database).await.map_err(broken)?;
         }
-        self.records.change(|all| Ok(drop(all.snapshots.remove(&key)))).await?;
+        self.records.change(|all| Ok(all.snapshots.remove(&key))).await?;
         xml::answer("DeleteDBSnapshot", |it| snapshot.show(it))
     }
 
@@ -302,6 +311,12 @@ impl DatabaseApi {
         });
         changed.await?;
         xml::answer(action, |_| Ok(()))
+    }
+
+    /// Returns the key that a secret is encrypted with.
+    fn key(&self, form: &Form, region: &str) -> String {
+        let default = || format!("arn:aws:kms:{region}:{}:alias/aws/secretsmanager", self.account);
+        form.text("MasterUserSecretKmsKeyId").map_or_else(default, str::to_owned)
     }
 
     fn endpoint(&self) -> (&str, u16) {

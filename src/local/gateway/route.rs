@@ -41,16 +41,17 @@ impl Scope {
 /// Says who answers.
 pub(crate) fn owner(uri: &Uri, scope: Option<&Scope>) -> Owner {
     let path = uri.path();
+    // No bucket can have such a name, so nothing is hidden by it.
+    if path == "/_ecomctl/health" {
+        return Owner::Health;
+    }
     match scope.map(|it| it.service.as_str()) {
         Some("kafka") => Owner::Kafka,
         Some("rds") => Owner::Database,
-        Some("lambda") if is_trigger(path) => Owner::Trigger,
-        Some(_) => Owner::Upstream,
-        None if path == "/_ecomctl/health" => Owner::Health,
         // Unsigned requests are told apart by paths that only one service has.
-        None if is_trigger(path) => Owner::Trigger,
+        Some("lambda") | None if is_trigger(path) => Owner::Trigger,
         None if path.starts_with("/api/v2/clusters") || path.starts_with("/v1/clusters") => Owner::Kafka,
-        None => Owner::Upstream,
+        _ => Owner::Upstream,
     }
 }
 
@@ -84,6 +85,7 @@ mod tests {
         assert_eq!(asked("/2017-03-31/tags/arn%3Aaws%3Alambda%3A%3Afunction%3Af", Some("lambda")), Owner::Upstream);
         assert_eq!(asked("/bucket/_ecomctl/health", None), Owner::Upstream);
         assert_eq!(asked("/_ecomctl/health", None), Owner::Health);
+        assert_eq!(asked("/_ecomctl/health", Some("s3")), Owner::Health);
     }
 
     #[test]

@@ -331,17 +331,14 @@ impl TriggerApi {
         let Ok(mapping) = self.find(uuid) else { return true };
         if mapping.state == State::Deleting {
             self.poller.stop(uuid).await;
-            return self.records.change(|all| Ok(drop(all.remove(uuid)))).await.is_ok();
+            return self.records.change(|all| Ok(all.remove(uuid))).await.is_ok();
         }
-        let state = match mapping.enabled {
-            true => {
-                self.poller.start(mapping.job()).await;
-                State::Enabled
-            }
-            false => {
-                self.poller.stop(uuid).await;
-                State::Disabled
-            }
+        let state = if mapping.enabled {
+            self.poller.start(mapping.job()).await;
+            State::Enabled
+        } else {
+            self.poller.stop(uuid).await;
+            State::Disabled
         };
         self.change(uuid, |it| it.state = state).await.is_ok()
     }

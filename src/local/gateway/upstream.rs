@@ -91,9 +91,13 @@ impl Upstream {
     pub(crate) async fn pass(&self, mut request: Request<Body>) -> Result<Response<Body>, Unreachable> {
         let target = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         *request.uri_mut() = self.uri(target);
-        HOP.iter().for_each(|it| drop(request.headers_mut().remove(it)));
+        for it in &HOP {
+            request.headers_mut().remove(it);
+        }
         let mut response = self.passing.request(request).await.map_err(|err| self.unreachable(err))?;
-        HOP.iter().for_each(|it| drop(response.headers_mut().remove(it)));
+        for it in &HOP {
+            response.headers_mut().remove(it);
+        }
         Ok(response.map(Body::new))
     }
 

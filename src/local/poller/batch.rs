@@ -47,13 +47,10 @@ impl Gather {
             self.full = true;
             return false;
         }
-        let at = match self.slices.iter().position(|it| it.partition == record.partition) {
-            Some(it) => it,
-            None => {
-                self.slices.push(Slice::new(&record.topic, record.partition));
-                self.slices.len() - 1
-            }
-        };
+        let at = self.slices.iter().position(|it| it.partition == record.partition).unwrap_or_else(|| {
+            self.slices.push(Slice::new(&record.topic, record.partition));
+            self.slices.len() - 1
+        });
         if let Some(slice) = self.slices.get_mut(at) {
             slice.push(record);
         }

@@ -126,10 +126,9 @@ impl Run {
                     // Fetches nothing, as all is paused.
                     it = consumer.poll(Duration::from_secs(5)) => match it {
                         Ok(it) if it.records.is_empty() => (),
-                        // Partitions that arrived meanwhile are not paused. Later records must not overtake.
-                        Ok(_) => return false,
                         Err(err) if err.reason == Reason::Unavailable => self.wait(Duration::from_millis(300)).await,
-                        Err(_) => return false,
+                        // Also where partitions that are not paused arrived meanwhile: later records must not overtake.
+                        _ => return false,
                     },
                 }
             }

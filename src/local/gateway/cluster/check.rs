@@ -18,7 +18,7 @@ pub(crate) fn name(name: &str) -> Result<(), Fault> {
     })
 }
 
-/// Turns what CreateCluster takes for a provisioned cluster into what DescribeCluster shows.
+/// Turns what `CreateCluster` takes for a provisioned cluster into what `DescribeCluster` shows.
 pub(crate) fn provisioned(mut input: Map<String, Value>) -> Result<Map<String, Value>, Fault> {
     let version = input.remove("kafkaVersion").unwrap_or_default();
     let version =
@@ -29,7 +29,7 @@ pub(crate) fn provisioned(mut input: Map<String, Value>) -> Result<Map<String, V
     }
     let group = input.get_mut("brokerNodeGroupInfo").and_then(Value::as_object_mut);
     let group = group.ok_or_else(|| bad("The parameter brokerNodeGroupInfo is required."))?;
-    if !group.get("instanceType").is_some_and(|it| it.as_str().is_some_and(|it| !it.is_empty())) {
+    if group.get("instanceType").and_then(Value::as_str).is_none_or(str::is_empty) {
         return Err(bad("The parameter brokerNodeGroupInfo.instanceType is required."));
     }
     let subnets = group.get("clientSubnets").and_then(Value::as_array).map_or(0, Vec::len);

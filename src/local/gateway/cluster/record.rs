@@ -67,12 +67,10 @@ pub(crate) struct Operation {
 }
 
 impl Cluster {
-    /// Shows it as DescribeClusterV2 does.
+    /// Shows it as `DescribeClusterV2` does.
     pub(crate) fn v2(&self) -> Value {
-        let (kind, section) = match self.serverless {
-            true => ("SERVERLESS", "serverless"),
-            false => ("PROVISIONED", "provisioned"),
-        };
+        let (kind, section) =
+            if self.serverless { ("SERVERLESS", "serverless") } else { ("PROVISIONED", "provisioned") };
         let mut shown = json!({
             "clusterType": kind,
             "clusterArn": self.arn,
@@ -87,7 +85,7 @@ impl Cluster {
         shown
     }
 
-    /// Shows it as DescribeCluster does, which knows provisioned clusters alone.
+    /// Shows it as `DescribeCluster` does, which knows provisioned clusters alone.
     pub(crate) fn v1(&self) -> Value {
         let mut shown = Value::Object(self.shape.clone());
         shown["clusterArn"] = json!(self.arn);
@@ -100,7 +98,7 @@ impl Cluster {
         shown
     }
 
-    /// Shows its latest update as DescribeClusterOperation does.
+    /// Shows its latest update as `DescribeClusterOperation` does.
     pub(crate) fn operation(&self) -> Option<Value> {
         self.operation.as_ref().map(|it| {
             json!({

@@ -18,8 +18,10 @@ impl DatabaseApi {
             if instance.status == Status::Creating && instance.secret.is_none() {
                 // Its password was with the request that never got an answer: without a role, it never was.
                 if self.server.has_role(&instance.user).await == Ok(false) {
-                    let forgotten = self.records.change(|all| Ok(drop(all.instances.remove(&key)))).await;
-                    forgotten.unwrap_or_else(|err| tracing::warn!("{err}"));
+                    let forgotten = self.records.change(|all| Ok(all.instances.remove(&key))).await;
+                    if let Err(err) = forgotten {
+                        tracing::warn!("{err}");
+                    }
                     continue;
                 }
             }
@@ -58,7 +60,7 @@ impl DatabaseApi {
             Ok(it) => Ok(it),
             Err(err) => {
                 // The caller is told that nothing was made, so nothing may stay.
-                self.records.change(|all| Ok(drop(all.instances.remove(&key)))).await?;
+                self.records.change(|all| Ok(all.instances.remove(&key))).await?;
                 Err(err)
             }
         }
@@ -156,7 +158,11 @@ impl DatabaseApi {
     /// The cloud keeps secrets in memory while it runs; one that a crash took is made again, with a new password.
     async fn restore_secret(&self, key: &str, instance: &Instance, region: &str) -> Result<(), String> {
         let Some(secret) = &instance.secret else { return Ok(()) };
-        let there = secret::exists(&self.upstream, region, &secret.arn).await.map_err(|err| err.message)?;
+        let there = match secret.arn.as_str() {
+            // A crash came between the wish for a secret and the secret.
+            "" => false,
+            arn => secret::exists(&self.upstream, region, arn).await.map_err(|err| err.message)?,
+        };
         if !there {
             self.rotate(key, region).await.map_err(|err| err.message)?;
             tracing::info!("database {key}: its secret was lost, and is made again");

@@ -42,7 +42,7 @@ impl Postgres {
         let mut config = tokio_postgres::Config::new();
         config.host(&self.host).port(self.port).user(user).password(password).dbname(database);
         config.application_name("ecomctl").connect_timeout(std::time::Duration::from_secs(5));
-        let (client, connection) = config.connect(NoTls).await.map_err(words)?;
+        let (client, connection) = config.connect(NoTls).await.map_err(|err| words(&err))?;
         tokio::spawn(async move {
             // The client reports the same failure to whoever uses it.
             let _ = connection.await;
@@ -58,7 +58,7 @@ impl Server for Postgres {
             let verb = if role_exists(&client, user).await? { "ALTER" } else { "CREATE" };
             let verifier = scram_sha_256(password.as_bytes());
             let statement = format!("{verb} ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD '{verifier}'", quoted(user));
-            client.batch_execute(&statement).await.map_err(words)
+            client.batch_execute(&statement).await.map_err(|err| words(&err))
         })
     }
 
@@ -67,9 +67,9 @@ impl Server for Postgres {
             let client = self.connect(DEFAULT).await?;
             if name != DEFAULT && !database_exists(&client, name).await? {
                 let statement = format!("CREATE DATABASE {} OWNER {}", quoted(name), quoted(user));
-                client.batch_execute(&statement).await.map_err(words)?;
+                client.batch_execute(&statement).await.map_err(|err| words(&err))?;
                 let statement = format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", quoted(name));
-                client.batch_execute(&statement).await.map_err(words)?;
+                client.batch_execute(&statement).await.map_err(|err| words(&err))?;
             }
             Ok(())
         })
@@ -93,19 +93,19 @@ impl Server for Postgres {
             let client = self.connect(DEFAULT).await?;
             if database_exists(&client, name).await? {
                 let statement = format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false", quoted(name));
-                client.batch_execute(&statement).await.map_err(words)?;
+                client.batch_execute(&statement).await.map_err(|err| words(&err))?;
                 let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
-                client.execute(end, &[&name]).await.map_err(words)?;
+                client.execute(end, &[&name]).await.map_err(|err| words(&err))?;
                 let statement = format!("ALTER DATABASE {} RENAME TO {}", quoted(name), quoted(archived));
-                client.batch_execute(&statement).await.map_err(words)?;
+                client.batch_execute(&statement).await.map_err(|err| words(&err))?;
             }
             // Also after a crash in between.
             if database_exists(&client, archived).await? && role_exists(&client, user).await? {
                 let statement = format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", quoted(archived));
-                client.batch_execute(&statement).await.map_err(words)?;
+                client.batch_execute(&statement).await.map_err(|err| words(&err))?;
                 let statement =
                     format!("REASSIGN OWNED BY {0} TO {1}; DROP OWNED BY {0}", quoted(user), quoted(&self.user));
-                self.connect(archived).await?.batch_execute(&statement).await.map_err(words)?;
+                self.connect(archived).await?.batch_execute(&statement).await.map_err(|err| words(&err))?;
             }
             Ok(())
         })
@@ -117,7 +117,7 @@ impl Server for Postgres {
                 return Ok(());
             }
             let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name));
-            self.connect(DEFAULT).await?.batch_execute(&statement).await.map_err(words)
+            self.connect(DEFAULT).await?.batch_execute(&statement).await.map_err(|err| words(&err))
         })
     }
 
@@ -128,23 +128,23 @@ impl Server for Postgres {
                 return Ok(());
             }
             let owned = "SELECT datname FROM pg_database JOIN pg_roles r ON r.oid = datdba WHERE rolname = $1";
-            for row in client.query(owned, &[&user]).await.map_err(words)? {
+            for row in client.query(owned, &[&user]).await.map_err(|err| words(&err))? {
                 self.drop_database(row.get(0)).await?;
             }
             let statement = format!("DROP OWNED BY {0}; DROP ROLE {0}", quoted(user));
-            client.batch_execute(&statement).await.map_err(words)
+            client.batch_execute(&statement).await.map_err(|err| words(&err))
         })
     }
 }
 
 async fn role_exists(client: &Client, user: &str) -> Result<bool> {
     let found = client.query_opt("SELECT 1 FROM pg_roles WHERE rolname = $1", &[&user]).await;
-    found.map(|it| it.is_some()).map_err(words)
+    found.map(|it| it.is_some()).map_err(|err| words(&err))
 }
 
 async fn database_exists(client: &Client, name: &str) -> Result<bool> {
     let found = client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name]).await;
-    found.map(|it| it.is_some()).map_err(words)
+    found.map(|it| it.is_some()).map_err(|err| words(&err))
 }
 
 fn quoted(name: &str) -> String {
@@ -152,7 +152,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// Tells the server's own words, not the statement: that one may hold a verifier.
-fn words(err: tokio_postgres::Error) -> String {
+fn words(err: &tokio_postgres::Error) -> String {
     match err.as_db_error() {
         Some(it) => it.message().to_owned(),
         None => format!("PostgreSQL does not answer: {err}"),

@@ -1,6 +1,9 @@
 //! Answers of AWS's query protocol, as XML. Escapes everything. Pure.
 
-use std::io::{self, Write as _};
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+};
 
 use quick_xml::{Writer, events::BytesText};
 use uuid::Uuid;
@@ -14,8 +17,8 @@ pub(super) struct Xml<'a>(&'a mut Writer<Vec<u8>>);
 
 impl Xml<'_> {
     /// Writes an element with text.
-    pub(super) fn text(&mut self, name: &str, text: impl ToString) -> io::Result<()> {
-        self.0.create_element(name).write_text_content(BytesText::new(&text.to_string())).map(drop)
+    pub(super) fn text(&mut self, name: &str, text: impl Display) -> io::Result<()> {
+        self.0.create_element(name).write_text_content(BytesText::new(&format!("{text}"))).map(drop)
     }
 
     /// Writes an element with elements inside.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::record::Settings;
 use crate::local::{gateway::call::Fault, poller::Destination};
 
-/// What CreateEventSourceMapping and UpdateEventSourceMapping take.
+/// What `CreateEventSourceMapping` and `UpdateEventSourceMapping` take.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Input {
