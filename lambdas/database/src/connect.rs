@@ -120,7 +120,7 @@ impl Database {
             .application_name(self.application)
             .connect_timeout(Duration::from_secs(5))
             .keepalives_idle(Duration::from_secs(30))
-            .tcp_user_timeout(Duration::from_secs(60));
+            .tcp_user_timeout(Duration::from_mins(1));
         if !self.options.is_empty() {
             config.options(&self.options);
         }

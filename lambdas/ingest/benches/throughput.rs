@@ -80,7 +80,8 @@ impl Meter<'_> {
         run()?;
         let took = begun.elapsed().as_secs_f64();
         let per_event = |cpu: Duration| cpu.as_secs_f64() * 1e6 / self.events as f64;
-        let (own, server) = (per_event(own_cpu()? - own), per_event(self.server.cpu()? - server));
+        let own = per_event(own_cpu()?.saturating_sub(own));
+        let server = per_event(self.server.cpu()?.saturating_sub(server));
         let rate = self.events as f64 / took;
         Ok(writeln!(io::stdout(), "{name:<42}{rate:>8.0} events/s   ingest {own:>5.1}   PostgreSQL {server:>5.1}")?)
     }
