@@ -109,6 +109,11 @@ impl Catalog {
             "$defs": definitions,
         });
         lenient(&mut root, false);
+        for (name, _) in &self.kinds {
+            nullable(&mut root["$defs"][name]);
+            root["properties"]["resources"]["properties"][name]["additionalProperties"] =
+                json!({ "$ref": format!("#/$defs/{name}") });
+        }
         root["properties"]["extends"] = json!({
             "description": "The file that this one extends, such as `base.yaml`: maps merge by key, everything else \
                             replaces, `null` removes.",
@@ -219,8 +224,15 @@ fn nullable(schema: &mut Value) {
     let allows =
         |it: &Value| it["type"] == "null" || it["type"].as_array().is_some_and(|it| it.contains(&"null".into()));
     let already = schema["anyOf"].as_array().is_some_and(|it| it.iter().any(allows));
+    if already || allows(schema) {
+        return;
+    }
     let Value::Object(map) = schema else { return };
-    if already || allows(&Value::Object(map.clone())) {
+    // Editors say more about a value that fits one schema badly than about one that fits none of two.
+    let simple = ["enum", "const", "$ref", "anyOf", "oneOf"].iter().all(|it| !map.contains_key(*it));
+    if let Some(Value::String(only)) = map.get("type").filter(|_| simple) {
+        let both = json!([only, "null"]);
+        map.insert("type".into(), both);
         return;
     }
     let outside: Map<_, _> =

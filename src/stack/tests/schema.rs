@@ -57,10 +57,10 @@ fn mistakes_that_an_editor_can_see_do_not_fit() {
 fn everything_is_described() {
     let document = document();
     let described = |pointer: &str| document.pointer(pointer).and_then(|it| it["description"].as_str());
-    assert_eq!(described("/properties/resources/anyOf/0/properties/topic"), Some("A Kafka topic."));
+    assert_eq!(described("/properties/resources/properties/topic"), Some("A Kafka topic."));
     assert_eq!(described("/$defs/topic/properties/retention"), Some("How long events are kept."));
     assert!(described("/$defs/topic/properties/protect").is_some());
-    assert!(described("/properties/stack/anyOf/0/properties/region").is_some());
+    assert!(described("/properties/stack/properties/region").is_some());
 }
 
 #[test]
