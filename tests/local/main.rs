@@ -1,5 +1,7 @@
 //! The local cloud, as its users run it: real parts, killed at will.
 
+mod gateway;
+mod poller;
 mod traces;
 
 use std::{
@@ -227,4 +229,20 @@ fn assert_loopback_only(supervisor: u32) {
     for (address, port) in found {
         assert!(LOOPBACK.contains(&address.as_str()), "port {port} listens on {address}");
     }
+}
+
+/// One local cloud for all that is asked of the gateway and the poller: its start is the dearest part.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_and_the_poller_answer_as_aws_does() {
+    let place = Place::new();
+    let on = local::ensure(&place.home, &|_| {}).await.expect("start");
+    gateway::clusters_live_and_die(&on).await;
+    gateway::topics_are_kafka_s_own(&on).await;
+    gateway::databases_are_postgresql_s_own(&on).await;
+    gateway::the_rest_passes_through(&on).await;
+    poller::every_record_arrives(&on).await;
+    poller::mappings_live_and_die(&on).await;
+    poller::poison_is_kept_aside(&on).await;
+    poller::reported_records_are_tried_again(&on).await;
+    local::stop(&place.home).await.expect("stop");
 }
