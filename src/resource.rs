@@ -20,6 +20,8 @@ mod seam;
 #[cfg(test)]
 pub(crate) mod testing;
 
+/// The causes of failed requests on which the engine acts.
+pub use client::Reason;
 pub use seam::*;
 
 /// Declares every kind of resource: its module, its section of the stack file, its registration.

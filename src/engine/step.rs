@@ -19,8 +19,7 @@ use super::{
 };
 use crate::{
     address::{Name, Owner},
-    client::Reason,
-    resource::{Cx, Desired, Error, Kind, Observation, Phase},
+    resource::{Cx, Desired, Error, Kind, Observation, Phase, Reason},
     stack::Definition,
     state::{Edit, Record, Status},
 };

@@ -1,9 +1,10 @@
 //! The engine over a simulated cloud that fails, lies and stops answering: whatever happens, running again converges.
 
+mod world;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, OnceLock},
-    time::Duration,
 };
 
 use futures::future::{BoxFuture, FutureExt as _};
@@ -11,233 +12,17 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
+use world::{Fake, Fault, Thing, World};
 
 use super::*;
 use crate::{
-    address::{Address, Name, Need, Owner},
-    artifact::Build,
+    address::{Address, Need},
     client::{self, Reason, aws},
-    resource::{
-        self, Change, Desired, Field, Flaw, Identity, Lives, Objection, Observation, Ownership, Phase, Result, Scope,
-    },
+    resource::{self, Lives, Scope},
     stack::{Definition, Origin, Settings},
     state::{Document, Etag, Holder, Session, Store, StoreError},
     template::Templates,
 };
-
-/// One thing in the simulated cloud.
-#[derive(Clone, Debug, PartialEq)]
-struct Thing {
-    physical: String,
-    owner: Option<Owner>,
-    spec: Value,
-    /// How many looks until it is ready.
-    pending: u32,
-}
-
-/// What goes wrong at a request.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    /// Refused, with no effect.
-    Refused,
-    /// Took effect, but no answer came.
-    AnswerLost,
-    /// Never reached the cloud, and no answer came.
-    RequestLost,
-    /// Not now.
-    Busy,
-    /// The process is killed before the request is sent.
-    KilledBefore,
-    /// The process is killed after the request took effect.
-    KilledAfter,
-}
-
-/// The simulated cloud. Things are keyed by an identifier that it makes up.
-#[derive(Default)]
-struct World {
-    things: BTreeMap<String, Thing>,
-    requests: usize,
-    mutations: usize,
-    faults: BTreeMap<usize, Fault>,
-    made: usize,
-    /// What stays: it does not hold up the deletion of what it uses, since it may be replaced.
-    kept: BTreeSet<Address>,
-    log: Vec<String>,
-}
-
-/// A kind of the simulated cloud.
-struct Fake {
-    section: &'static str,
-    world: Arc<Mutex<World>>,
-    killed: Arc<Notify>,
-    /// Whether names are unique at the provider; else things are told apart by their tags alone.
-    unique: bool,
-    data: bool,
-    slow: u32,
-}
-
-const FIELDS: &[(&str, Field)] = &[("size", Field::Grows("Keep {live}.")), ("flavour", Field::Immutable)];
-
-impl Fake {
-    fn find(&self, world: &World, name: &Name) -> Option<String> {
-        let is_it = |it: &Thing| match self.unique {
-            true => it.physical == name.physical,
-            false => {
-                it.owner.as_ref().is_some_and(|it| it.stack == name.owner.stack && it.address == name.owner.address)
-            }
-        };
-        world.things.iter().find(|(_, it)| is_it(it)).map(|(id, _)| id.clone())
-    }
-
-    /// Sends a request that changes something, through whatever fault is due.
-    async fn send(&self, what: String, effect: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
-        let lost = |text: &str| client::Error::new("fake", "Send", Reason::Unavailable, text).into();
-        let (result, kill) = {
-            let mut world = self.world.lock().expect("not poisoned");
-            world.requests += 1;
-            let fault = world.faults.get(&world.requests).copied();
-            let sent = |world: &mut World| {
-                world.mutations += 1;
-                world.log.push(what.clone());
-                effect(world)
-            };
-            match fault {
-                None => (sent(&mut world), false),
-                Some(Fault::Refused) => {
-                    (Err(client::Error::new("fake", "Send", Reason::Invalid, "refused").into()), false)
-                }
-                Some(Fault::Busy) => (Err(client::Error::new("fake", "Send", Reason::Busy, "busy").into()), false),
-                Some(Fault::RequestLost) => (Err(lost("request lost")), false),
-                Some(Fault::AnswerLost) => (sent(&mut world).and(Err(lost("answer lost"))), false),
-                Some(Fault::KilledBefore) => (Ok(()), true),
-                Some(Fault::KilledAfter) => (sent(&mut world), true),
-            }
-        };
-        if kill {
-            self.killed.notify_one();
-            std::future::pending::<()>().await;
-        }
-        result
-    }
-}
-
-impl Kind for Fake {
-    fn name(&self) -> &'static str {
-        self.section
-    }
-    fn fields(&self) -> &'static [(&'static str, Field)] {
-        FIELDS
-    }
-    fn data_bearing(&self) -> bool {
-        self.data
-    }
-    fn patience(&self) -> Duration {
-        Duration::from_secs(20)
-    }
-    fn schema(&self, _: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::Schema::default()
-    }
-    fn parse(&self, spec: Value) -> Result<Value, serde_path_to_error::Error<serde_json::Error>> {
-        Ok(spec)
-    }
-    fn physical_name(&self, _: &Value, scope: &Scope, name: &str) -> Result<String> {
-        Ok(format!("{}/{}", self.section, scope.physical(name)))
-    }
-    fn build(&self, _: &Value) -> Result<Option<Build>> {
-        Ok(None)
-    }
-    fn check(&self, _: &Value) -> Result<Vec<Flaw>> {
-        Ok(Vec::new())
-    }
-    fn check_name(&self, _: &str) -> Vec<Flaw> {
-        Vec::new()
-    }
-    fn objections(&self, _: &Value, _: &Cx, _: &Observation, _: &[Change]) -> Result<Vec<Objection>> {
-        Ok(Vec::new())
-    }
-    fn desired(&self, spec: &Value, cx: &Cx) -> Result<Desired> {
-        // A field that only the other resource's identifier can fill, as a policy with an ARN.
-        let needs = crate::address::needs(spec);
-        let ids: Result<Vec<String>> = needs.iter().filter(|it| !it.weak).map(|it| cx.output(&it.to, "id")).collect();
-        Desired::of(spec).with_result("ids", ids)
-    }
-    fn read<'a>(&'a self, _: &'a Cx, names: &'a [Name]) -> BoxFuture<'a, Result<Vec<Option<Observation>>>> {
-        Box::pin(async move {
-            let mut world = self.world.lock().expect("not poisoned");
-            let look = |name: &Name| {
-                let id = self.find(&world, name)?;
-                let thing = world.things.get_mut(&id)?;
-                let phase = match thing.pending {
-                    0 => Phase::Ready,
-                    _ => Phase::Pending("CREATING".to_owned()),
-                };
-                thing.pending = thing.pending.saturating_sub(1);
-                let ownership = thing.owner.clone().map_or(Ownership::Foreign, Ownership::Tagged);
-                Some(Observation {
-                    observed: thing.spec.clone(),
-                    identity: Identity { id: Some(id.clone()), ownership },
-                    phase,
-                    outputs: [("id", id.clone())].into(),
-                    live: Arc::new(id),
-                })
-            };
-            Ok(names.iter().map(look).collect())
-        })
-    }
-    fn create<'a>(&'a self, cx: &'a Cx, name: &'a Name, spec: &'a Value) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            let spec = self.desired(spec, cx)?.spec;
-            self.send(format!("create {}", name.owner.address), |world| {
-                if self.unique && self.find(world, name).is_some() {
-                    return Err(client::Error::new("fake", "Create", Reason::Exists, "exists").into());
-                }
-                world.made += 1;
-                let id = format!("{}-{}", self.section, world.made);
-                let owner = Some(name.owner.clone());
-                world.things.insert(id, Thing { physical: name.physical.clone(), owner, spec, pending: self.slow });
-                Ok(())
-            })
-            .await
-        })
-    }
-    fn update<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a Name,
-        spec: &'a Value,
-        live: &'a Observation,
-        _: &'a [Change],
-    ) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            let spec = self.desired(spec, cx)?.spec;
-            let id = live.identity.id.clone().unwrap_or_default();
-            self.send(format!("update {}", name.owner.address), |world| {
-                if let Some(thing) = world.things.get_mut(&id) {
-                    thing.spec = spec;
-                    thing.owner = Some(name.owner.clone());
-                }
-                Ok(())
-            })
-            .await
-        })
-    }
-    fn delete<'a>(&'a self, _: &'a Cx, name: &'a Name, live: &'a Observation) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            let id = live.identity.id.clone().unwrap_or_default();
-            self.send(format!("delete {}", name.owner.address), |world| {
-                let stays = |it: &Thing| it.owner.as_ref().is_some_and(|it| world.kept.contains(&it.address));
-                let mut others = world.things.values().filter(|it| !stays(it));
-                let used = others.any(|it| it.spec["ids"].as_array().is_some_and(|it| it.contains(&json!(id))));
-                if used {
-                    return Err(client::Error::new("fake", "Delete", Reason::Invalid, "in use").into());
-                }
-                world.things.remove(&id);
-                Ok(())
-            })
-            .await
-        })
-    }
-}
 
 /// A cloud, a state, and the means to run the engine over them.
 struct Rig {
@@ -251,7 +36,7 @@ struct Rig {
 struct Memory(Arc<Mutex<Option<Document>>>);
 
 impl Store for Memory {
-    fn load(&self) -> BoxFuture<'_, std::result::Result<Option<(Document, Etag)>, StoreError>> {
+    fn load(&self) -> BoxFuture<'_, Result<Option<(Document, Etag)>, StoreError>> {
         let it = self.0.lock().expect("not poisoned").clone();
         Box::pin(async move {
             Ok(it.map(|it| {
@@ -264,7 +49,7 @@ impl Store for Memory {
         &'a self,
         document: &'a Document,
         expected: Option<&'a Etag>,
-    ) -> BoxFuture<'a, std::result::Result<Etag, StoreError>> {
+    ) -> BoxFuture<'a, Result<Etag, StoreError>> {
         Box::pin(async move {
             let mut stored = self.0.lock().expect("not poisoned");
             if stored.as_ref().map(|it| it.serial.to_string()) != expected.map(|it| it.0.clone()) {

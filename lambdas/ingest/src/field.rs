@@ -52,8 +52,11 @@ impl<'a> Object<'a> {
     pub(crate) fn email(&mut self, name: &str) -> Result<Cow<'a, str>, Fault> {
         let email = self.lower(name)?;
         let is_plain = !email.chars().any(|c| c.is_whitespace() || c.is_control());
-        let has_shape = email.split_once('@').is_some_and(|(local, domain)| {
-            !local.is_empty() && domain.contains('.') && !domain.contains('@') && !domain.split('.').any(str::is_empty)
+        let has_shape = email.split_once('@').is_some_and(|(mailbox, domain)| {
+            !mailbox.is_empty()
+                && domain.contains('.')
+                && !domain.contains('@')
+                && !domain.split('.').any(str::is_empty)
         });
         if is_plain && has_shape { Ok(email) } else { Err(invalid(name, "not an e-mail address")) }
     }
