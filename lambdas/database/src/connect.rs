@@ -62,7 +62,7 @@ impl Connection {
 
 impl Database {
     /// Prepares connections that appear in `pg_stat_activity` as `application` and start with these run-time
-    /// settings of PostgreSQL. Sends nothing yet.
+    /// settings of `PostgreSQL`. Sends nothing yet.
     pub fn new(settings: Settings, application: &'static str, options: &[(&str, &str)]) -> Self {
         let options = options.iter().map(|(name, value)| format!("-c {name}={value}")).collect::<Vec<_>>().join(" ");
         Self { settings, options, application, endpoint: None, secrets: None, credentials: None }

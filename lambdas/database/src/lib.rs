@@ -1,4 +1,4 @@
-//! The Lambdas' way to their PostgreSQL database: settings from the environment, credentials from Secrets Manager, a
+//! The Lambdas' way to their `PostgreSQL` database: settings from the environment, credentials from Secrets Manager, a
 //! connection with or without TLS. Knows no table; does not pool or retry.
 
 mod connect;
@@ -38,7 +38,7 @@ pub enum Error {
     /// The certificate authorities cannot be used.
     #[error("certificate authorities for the database: {0}")]
     Certificates(String),
-    /// PostgreSQL refused the connection or could not be reached.
+    /// `PostgreSQL` refused the connection or could not be reached.
     #[error("connect to database {name} at {host}:{port}: {}", reason(.source))]
     Connect {
         /// Host as configured.

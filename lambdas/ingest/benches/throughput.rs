@@ -1,5 +1,5 @@
 //! Events per second from a Lambda payload to committed rows, beside the same rows written by plain `COPY` as the
-//! limit. Own PostgreSQL with its default guarantees (`fsync` on). Run: `cargo bench -p ingest`.
+//! limit. Own `PostgreSQL` with its default guarantees (`fsync` on). Run: `cargo bench -p ingest`.
 
 use std::{
     io::{self, Write},
@@ -148,9 +148,10 @@ fn events() -> Vec<(&'static str, String)> {
     let mut events = Vec::new();
     let mut add = |topic: &'static str, fields: Value| {
         let id = events.len();
+        let (hour, minute, second) = (id / 36_000 % 24, id / 600 % 60, id / 10 % 60);
         let mut event = json!({
             "event_id": format!("{:08x}-0000-4000-8000-{id:012}", id.wrapping_mul(2_654_435_761) & 0xffff_ffff),
-            "occurred_at": format!("2026-03-01T{:02}:{:02}:{:02}.{:03}Z", id / 36_000 % 24, id / 600 % 60, id / 10 % 60, id % 1000),
+            "occurred_at": format!("2026-03-01T{hour:02}:{minute:02}:{second:02}.{:03}Z", id % 1000),
             "schema_version": 1,
         });
         if let (Some(event), Value::Object(fields)) = (event.as_object_mut(), fields) {
@@ -165,7 +166,8 @@ fn events() -> Vec<(&'static str, String)> {
             add(
                 "customers",
                 json!({
-                    "customer_id": customer, "name": format!("Customer {n}"), "email": format!("customer{n}@example.org"),
+                    "customer_id": customer, "name": format!("Customer {n}"),
+                    "email": format!("customer{n}@example.org"),
                     "country": "de", "created_at": "2026-02-01T08:00:00+01:00",
                 }),
             );
@@ -182,7 +184,8 @@ fn events() -> Vec<(&'static str, String)> {
                 "order_details",
                 json!({
                     "order_id": order_id, "line_no": line_no, "product_id": format!("prd-{:06}", n % 997),
-                    "product_name": format!("Product {} of many", n % 997), "category": " Kitchen ", "quantity": n % 5 + 1,
+                    "product_name": format!("Product {} of many", n % 997), "category": " Kitchen ",
+                    "quantity": n % 5 + 1,
                     "unit_price": format!("{}.{:02}", n % 90, n % 100), "discount": "0.05",
                 }),
             );
@@ -190,7 +193,8 @@ fn events() -> Vec<(&'static str, String)> {
         add(
             "payments",
             json!({
-                "payment_id": format!("pay-{scattered:010}"), "order_id": order_id, "method": "card", "status": "succeeded",
+                "payment_id": format!("pay-{scattered:010}"), "order_id": order_id, "method": "card",
+                "status": "succeeded",
                 "amount": format!("{}.00", n % 300), "currency": "EUR", "processed_at": "2026-03-01T09:31:00+01:00",
             }),
         );

@@ -1,5 +1,5 @@
-//! Metrics in CloudWatch's embedded format: JSON lines in the log, which CloudWatch turns into metrics by itself.
-//! Format: "CloudWatch embedded metric format specification" in the CloudWatch user guide.
+//! Metrics in `CloudWatch`'s embedded format: JSON lines in the log, which `CloudWatch` turns into metrics by itself.
+//! Format: "`CloudWatch` embedded metric format specification" in the `CloudWatch` user guide.
 
 use std::collections::BTreeMap;
 

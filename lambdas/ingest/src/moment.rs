@@ -1,4 +1,4 @@
-//! Points in time as PostgreSQL keeps them: whole microseconds, UTC.
+//! Points in time as `PostgreSQL` keeps them: whole microseconds, UTC.
 
 use std::error::Error;
 
@@ -12,7 +12,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 pub struct Moment(pub i64);
 
 impl Moment {
-    /// PostgreSQL counts from 2000-01-01.
+    /// `PostgreSQL` counts from 2000-01-01.
     const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
     /// The present.

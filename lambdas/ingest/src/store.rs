@@ -2,8 +2,8 @@
 //!
 //! Why concurrent invocations neither strand a row nor wait in a circle:
 //! - A row that waits and the parent it waits for must not miss each other. Whoever may bring parents of a kind holds
-//!   that kind's advisory lock alone, whoever only looks for parents shares it, until the commit. So a child either sees
-//!   its parent, or has committed to the waiting table before the parent's transaction looks there.
+//!   that kind's advisory lock alone, whoever only looks for parents shares it, until the commit. So a child either
+//!   sees its parent, or has committed to the waiting table before the parent's transaction looks there.
 //! - Locks are taken in one order by all: the lock on customers, the lock on orders, then rows, table by table, by key.
 //! - Tiers are sums over lines that several batches may bring at once, so a batch locks its lines' orders first.
 
@@ -71,7 +71,7 @@ impl Statements {
     }
 }
 
-/// Settings of PostgreSQL that every connection starts with. Batches find rows by index, whatever the statistics of
+/// Settings of `PostgreSQL` that every connection starts with. Batches find rows by index, whatever the statistics of
 /// tables that were empty a minute ago suggest; a frozen invocation cannot hold its locks for long.
 pub const OPTIONS: [(&str, &str); 8] = [
     ("enable_seqscan", "off"),

@@ -30,7 +30,7 @@ pub(crate) async fn apply(client: &mut Client, schema: &str, given: &[Migration]
 }
 
 /// Removes what the migrations made and their history, in one transaction, and returns the objects. Nothing that
-/// others made goes along: where such a thing depends on ours, PostgreSQL refuses and names it.
+/// others made goes along: where such a thing depends on ours, `PostgreSQL` refuses and names it.
 pub(crate) async fn drop(client: &mut Client, schema: &str) -> Result<Vec<String>, Error> {
     // Dependents before what they depend on; within a kind, one statement takes all at once.
     const KINDS: [(&str, &str); 10] = [

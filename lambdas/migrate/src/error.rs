@@ -33,14 +33,14 @@ pub enum Error {
         /// Version and name of the highest that is applied.
         applied: String,
     },
-    /// PostgreSQL refused a migration. Those before it are applied, it and those after it are not.
+    /// `PostgreSQL` refused a migration. Those before it are applied, it and those after it are not.
     #[error("migration {migration}{place}: {problem}")]
     Failed {
         /// Version and name.
         migration: String,
-        /// ` line <n>`, or nothing when PostgreSQL does not say where.
+        /// ` line <n>`, or nothing when `PostgreSQL` does not say where.
         place: String,
-        /// PostgreSQL's words, with the line itself below.
+        /// `PostgreSQL`'s words, with the line itself below.
         problem: String,
     },
     /// Another run holds the lock.
@@ -49,7 +49,7 @@ pub enum Error {
     /// There is no connection to the database.
     #[error(transparent)]
     Connect(#[from] database::Error),
-    /// PostgreSQL refused something other than a migration.
+    /// `PostgreSQL` refused something other than a migration.
     #[error("{}", describe(.0))]
     Database(#[from] postgres::Error),
 }
@@ -70,7 +70,7 @@ impl From<Error> for Diagnostic {
     }
 }
 
-/// PostgreSQL's message with its detail and hint.
+/// `PostgreSQL`'s message with its detail and hint.
 pub(crate) fn describe(error: &postgres::Error) -> String {
     let mut text = database::reason(error);
     let extra = error.as_db_error().map(|server| [("detail", server.detail()), ("hint", server.hint())]);

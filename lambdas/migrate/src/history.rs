@@ -1,4 +1,4 @@
-//! The history of what was applied, in a schema of PostgreSQL of its own, and the lock that lets one run at a time
+//! The history of what was applied, in a schema of `PostgreSQL` of its own, and the lock that lets one run at a time
 //! write it.
 
 use database::postgres::{Client, Error as PostgresError, GenericClient, error::SqlState};

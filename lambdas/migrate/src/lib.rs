@@ -18,7 +18,7 @@ pub use migration::{Migration, checksum, normalise};
 pub use status::{Entry, Status};
 pub use structure::Drift;
 
-/// Settings of PostgreSQL that every connection starts with.
+/// Settings of `PostgreSQL` that every connection starts with.
 pub const OPTIONS: [(&str, &str); 3] =
     [("search_path", "public"), ("lock_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s")];
 

@@ -174,7 +174,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn line_ends_and_the_end_of_the_file_do_not_count(lines in prop::collection::vec("[a-z -]{0,8}", 1..6), tail in "[ \t\r\n]{0,4}") {
+        fn line_ends_and_the_end_of_the_file_do_not_count(
+            lines in prop::collection::vec("[a-z -]{0,8}", 1..6),
+            tail in "[ \t\r\n]{0,4}",
+        ) {
             let unix = lines.join("\n");
             let windows = format!("\u{feff}{}{tail}", lines.join("\r\n"));
             prop_assert_eq!(checksum(&windows), checksum(&unix));

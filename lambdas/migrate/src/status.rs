@@ -20,7 +20,7 @@ pub struct Status {
     pub applied: Vec<Entry>,
     /// What was changed by other hands since the last run; empty when nothing was.
     pub drift: Vec<Drift>,
-    /// Rows per table of PostgreSQL's schema `public`; `null` when counting took too long.
+    /// Rows per table of `PostgreSQL`'s schema `public`; `null` when counting took too long.
     pub tables: BTreeMap<String, Option<i64>>,
 }
 

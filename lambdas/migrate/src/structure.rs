@@ -21,7 +21,7 @@ pub struct Drift {
 }
 
 /// Every object of the database that a migration may have made, such as `table public.orders`. Leaves out what belongs
-/// to extensions, to PostgreSQL and to the history.
+/// to extensions, to `PostgreSQL` and to the history.
 pub(crate) async fn objects(client: &impl GenericClient) -> Result<Vec<String>, PostgresError> {
     let rows = client.query(include_str!("structure/objects.sql"), &[]).await?;
     rows.iter().map(|row| row.try_get(0)).collect()

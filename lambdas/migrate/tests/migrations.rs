@@ -1,4 +1,4 @@
-//! Migrations against a real PostgreSQL: applied once, refused when they do not continue the history, and undone.
+//! Migrations against a real `PostgreSQL`: applied once, refused when they do not continue the history, and undone.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -101,7 +101,8 @@ async fn an_edited_migration_is_refused_with_the_difference() {
     assert!(error.error_message.starts_with("migration 0001_things was applied with another text"), "{error:?}");
     assert!(
         error.error_message.ends_with(
-            "-CREATE TABLE things (id int PRIMARY KEY, name text);\n+CREATE TABLE things (id bigint PRIMARY KEY, name text);\n"
+            "-CREATE TABLE things (id int PRIMARY KEY, name text);\n\
+             +CREATE TABLE things (id bigint PRIMARY KEY, name text);\n"
         ),
         "{error:?}"
     );
@@ -147,8 +148,8 @@ async fn changes_by_other_hands_are_named() {
     target.invoke("apply", &shop()).await.unwrap();
     assert_eq!(target.invoke("status", &[]).await.unwrap()["drift"], json!([]));
     target.sql(
-        "ALTER TABLE orders ALTER COLUMN status DROP NOT NULL; DROP INDEX payments_ingested_at; DROP TABLE rejected_events;
-         ALTER TABLE customers DISABLE TRIGGER stamp; CREATE TABLE mine ();",
+        "ALTER TABLE orders ALTER COLUMN status DROP NOT NULL; DROP INDEX payments_ingested_at;
+         DROP TABLE rejected_events;         ALTER TABLE customers DISABLE TRIGGER stamp; CREATE TABLE mine ();",
     );
     let answer = target.invoke("status", &[]).await.unwrap();
     let drift: Vec<_> = answer["drift"]
@@ -164,7 +165,8 @@ async fn changes_by_other_hands_are_named() {
         (
             "trigger stamp on public.customers",
             Some(
-                "CREATE TRIGGER stamp BEFORE UPDATE ON public.customers FOR EACH ROW EXECUTE FUNCTION stamp_ingested_at() (enabled: D)",
+                "CREATE TRIGGER stamp BEFORE UPDATE ON public.customers FOR EACH ROW EXECUTE \
+                 FUNCTION stamp_ingested_at() (enabled: D)",
             ),
         ),
     ];

@@ -1,4 +1,4 @@
-//! Real parts for the tests of the Lambdas: a PostgreSQL server of their own, and a stand-in for Secrets Manager.
+//! Real parts for the tests of the Lambdas: a `PostgreSQL` server of their own, and a stand-in for Secrets Manager.
 
 mod postgres;
 mod programs;

@@ -1,4 +1,4 @@
-//! A PostgreSQL server that a test owns: its data in a temporary directory, reachable through a Unix socket only.
+//! A `PostgreSQL` server that a test owns: its data in a temporary directory, reachable through a Unix socket only.
 
 use std::{
     io::Write,
@@ -54,7 +54,7 @@ impl Server {
         Self::start_with(&["fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=60"])
     }
 
-    /// Starts a server with these settings (`name=value`) over PostgreSQL's defaults.
+    /// Starts a server with these settings (`name=value`) over `PostgreSQL`'s defaults.
     pub fn start_with(settings: &[&str]) -> Result<Self, Error> {
         let mut server = Self::prepare(settings)?;
         server.restart()?;

@@ -1,4 +1,4 @@
-//! Where PostgreSQL's programs are, and how they are run by root, whom they refuse. The system's own programs, or the
+//! Where `PostgreSQL`'s programs are, and how they are run by root, whom they refuse. The system's own programs, or the
 //! packaged build that the local cloud uses too, downloaded once by Maven.
 
 use std::{

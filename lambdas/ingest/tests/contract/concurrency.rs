@@ -57,7 +57,8 @@ async fn children_and_parents_that_arrive_at_once_find_each_other() {
         assert_eq!(counts, format!("0|{orders}|{}|{orders}\n", 2 * orders), "round {round}");
     }
     let wrong_tiers = "SELECT count(*) FROM orders o WHERE value_tier IS DISTINCT FROM
-        (SELECT value_tier(sum(line_net(quantity, unit_price, discount))) FROM order_details d WHERE d.order_id = o.order_id)";
+        (SELECT value_tier(sum(line_net(quantity, unit_price, discount))) FROM order_details d
+         WHERE d.order_id = o.order_id)";
     assert_eq!(shop.sql(wrong_tiers), "0\n");
 }
 

@@ -29,7 +29,10 @@ async fn a_connection_that_died_in_between_is_replaced() {
     let shop = Shop::shared();
     let mut ingest = shop.ingest();
     deliver(&mut ingest, &[Sent::json("customers", &customer(1, 0, 1))], 0).await;
-    shop.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+    shop.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
     deliver(&mut ingest, &[Sent::json("customers", &customer(2, 0, 2))], 0).await;
     assert_eq!(shop.sql("SELECT count(*) FROM customers"), "2\n");
 }

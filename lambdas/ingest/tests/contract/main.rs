@@ -1,4 +1,4 @@
-//! The data contract, proved against a real PostgreSQL and the published schemas.
+//! The data contract, proved against a real `PostgreSQL` and the published schemas.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 

@@ -33,7 +33,8 @@ async fn rejects_are_kept_byte_for_byte() {
 
     assert_eq!(shop.sql("SELECT customer_id FROM customers"), "c7\n");
     let kept = shop.sql(
-        "SELECT \"offset\", coalesce(md5(payload), 'null'), octet_length(payload), reason, convert_from(key, 'UTF8'), topic
+        "SELECT \"offset\", coalesce(md5(payload), 'null'), octet_length(payload), reason, convert_from(key, 'UTF8'),
+                topic
          FROM rejected_events ORDER BY 1",
     );
     let hashes = cases.iter().map(|(value, _)| value.as_ref().map_or_else(|| "null".to_owned(), |v| hash(&shop, v)));
@@ -84,7 +85,7 @@ async fn metrics_count_what_was_rejected_and_why() {
     assert_eq!((&lines[1]["Reason"], &lines[2]["Reason"]), (&json!("not_json"), &json!("not_an_object")));
 }
 
-/// As PostgreSQL computes it, over bytes that went there another way.
+/// As `PostgreSQL` computes it, over bytes that went there another way.
 fn hash(shop: &Shop<'_>, bytes: &[u8]) -> String {
     let folder = shop.server.host();
     let file = format!("{folder}/payload");

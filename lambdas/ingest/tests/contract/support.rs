@@ -64,7 +64,10 @@ impl<'s> Shop<'s> {
             ("waiting_payments", "payment_id, order_id"),
         ];
         let select = tables.map(|(table, key)| {
-            format!("SELECT '{table}', string_agg((to_jsonb(t) - 'ingested_at')::text, E'\\n' ORDER BY {key}) FROM {table} t")
+            format!(
+                "SELECT '{table}', string_agg((to_jsonb(t) - 'ingested_at')::text, E'\\n' ORDER BY {key})
+                 FROM {table} t"
+            )
         });
         self.sql(&select.join(" UNION ALL "))
     }
@@ -135,7 +138,8 @@ fn event(id: u32, second: u32, fields: Value) -> Value {
 
 pub(crate) fn customer(id: u32, second: u32, customer: u32) -> Value {
     let (name, email) = (format!("Name {id}"), format!("c{customer}@example.org"));
-    let fields = json!({"customer_id": format!("c{customer}"), "name": name, "email": email, "country": "DE", "created_at": at(0)});
+    let fields = json!({"customer_id": format!("c{customer}"), "name": name, "email": email, "country": "DE",
+        "created_at": at(0)});
     event(id, second, fields)
 }
 
@@ -150,7 +154,8 @@ pub(crate) fn order(id: u32, second: u32, order: u32, customer: u32) -> Value {
 
 pub(crate) fn line(id: u32, second: u32, order: u32, line_no: u32) -> Value {
     let fields = json!({
-        "order_id": format!("o{order}"), "line_no": line_no, "product_id": format!("p{line_no}"), "product_name": "Thing",
+        "order_id": format!("o{order}"), "line_no": line_no, "product_id": format!("p{line_no}"),
+        "product_name": "Thing",
         "category": "Toys", "quantity": id % 5 + 1, "unit_price": format!("{}.{:02}", id * 7 % 60, id % 100),
         "discount": "0.125",
     });
