@@ -67,7 +67,9 @@ fn fingerprint(root: &Path) -> String {
         let mut updates: Vec<_> =
             fs::read_dir(rustup.join("update-hashes")).into_iter().flatten().flatten().map(|it| it.path()).collect();
         updates.sort();
-        updates.iter().for_each(|it| hash.update(stamp(it)));
+        for path in updates {
+            hash.update(stamp(&path));
+        }
     }
     hex(&hash.finalize())
 }

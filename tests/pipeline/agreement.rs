@@ -38,8 +38,9 @@ fn event(topic: &'static str, minute: u32, own: Value) -> (&'static str, Value) 
         "occurred_at": format!("2026-10-01T12:{minute:02}:00Z"),
         "schema_version": 1,
     });
-    let fields = event.as_object_mut().expect("an object");
-    fields.extend(own.as_object().expect("an object").clone());
+    if let (Value::Object(event), Value::Object(own)) = (&mut event, own) {
+        event.extend(own);
+    }
     (topic, event)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Independent on purpose: it shares nothing with the Lambda or the generator. It takes any two or three letters for a
 //! country or a currency, so tests must not send letters that no list has. Where the contract is silent, it does what
-//! PostgreSQL would: amounts are rounded to the column's digits, times cut to microseconds, and an event whose parent
+//! the database would: amounts are rounded to the column's digits, times cut to microseconds, and an event whose parent
 //! never came hides no older one whose parent did.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,8 +70,8 @@ pub(crate) fn tables(records: &[Record], now: Timestamp) -> Tables {
     }
     for (key, order) in &mut orders {
         let tier = worth.get(&key.0).map(|net| match net {
-            ..50_00 => "small",
-            50_00..200_00 => "medium",
+            ..5_000 => "small",
+            5_000..20_000 => "medium",
             _ => "large",
         });
         order.columns.insert(7, tier.map(str::to_owned));
@@ -108,13 +108,13 @@ fn accept(record: &Record, now: Timestamp) -> Option<Row> {
     let text = std::str::from_utf8(record.value.as_deref()?).ok()?;
     let event: Map<String, Value> = serde_json::from_str(text).ok()?;
     let event = Event { fields: event, now };
-    if event.fields.get("schema_version")?.as_f64()? != 1.0 {
+    if event.positive("schema_version")? != 1 {
         return None;
     }
     let event_id = event.matching("event_id", is_uuid)?.to_lowercase();
     let occurred_at = event.time("occurred_at")?;
     let version = (occurred_at, event_id.clone());
-    let stamp = [Some(postgres_time(occurred_at)), Some(event_id)];
+    let stamp = [Some(database_time(occurred_at)), Some(event_id)];
     let row = |key: (String, u64), parent: Option<String>, own: Vec<Option<String>>| Row {
         key,
         parent,
@@ -130,7 +130,7 @@ fn accept(record: &Record, now: Timestamp) -> Option<Row> {
                 Some(event.filled("name")?),
                 Some(event.matching("email", is_email)?.to_lowercase()),
                 Some(event.matching("country", |it| is_letters(it, 2))?.to_uppercase()),
-                Some(postgres_time(event.time("created_at")?)),
+                Some(database_time(event.time("created_at")?)),
             ];
             Some(row((id, 0), None, own))
         }
@@ -142,7 +142,7 @@ fn accept(record: &Record, now: Timestamp) -> Option<Row> {
                 Some(customer.clone()),
                 Some(event.matching("status", |it| statuses.contains(&it))?),
                 Some(event.matching("currency", |it| is_letters(it, 3))?.to_uppercase()),
-                Some(postgres_time(event.time("ordered_at")?)),
+                Some(database_time(event.time("ordered_at")?)),
                 Some(event.matching("channel", |it| ["web", "mobile", "store", "marketplace"].contains(&it))?),
                 Some(event.matching("shipping_country", |it| is_letters(it, 2))?.to_uppercase()),
             ];
@@ -156,7 +156,7 @@ fn accept(record: &Record, now: Timestamp) -> Option<Row> {
             let unit_price = event.decimal("unit_price", 2)?;
             let has_discount = event.fields.contains_key("discount");
             let discount = if has_discount { event.decimal("discount", 4)? } else { 0 };
-            if unit_price > MOST_CENTS || discount > 1_0000 {
+            if unit_price > MOST_CENTS || discount > 10_000 {
                 return None;
             }
             let own = vec![
@@ -170,7 +170,7 @@ fn accept(record: &Record, now: Timestamp) -> Option<Row> {
                 Some(format!("{}.{:04}", discount / 10_000, discount % 10_000)),
             ];
             // In millionths of the currency, then half up to cents.
-            let net = (i128::from(quantity) * unit_price * (1_0000 - discount) + 5_000) / 1_0000;
+            let net = (i128::from(quantity) * unit_price * (10_000 - discount) + 5_000) / 10_000;
             Some(Row { net, ..row((id.clone(), line_no), Some(id), own) })
         }
         "payments" => {
@@ -199,7 +199,7 @@ fn accept(record: &Record, now: Timestamp) -> Option<Row> {
                 Some(format!("{}.{:02}", amount / 100, amount % 100)),
                 Some(event.matching("currency", |it| is_letters(it, 3))?.to_uppercase()),
                 failure_reason,
-                Some(postgres_time(event.time("processed_at")?)),
+                Some(database_time(event.time("processed_at")?)),
             ];
             Some(row((id, 0), Some(order), own))
         }
@@ -208,7 +208,7 @@ fn accept(record: &Record, now: Timestamp) -> Option<Row> {
 }
 
 /// What `numeric(12,2)` holds at most, in hundredths.
-const MOST_CENTS: i128 = 9_999_999_999_99;
+const MOST_CENTS: i128 = 999_999_999_999;
 
 struct Event {
     fields: Map<String, Value>,
@@ -233,8 +233,10 @@ impl Event {
     }
 
     fn positive(&self, name: &str) -> Option<u64> {
-        let number = self.fields.get(name)?.as_f64()?;
-        (number.fract() == 0.0 && (1.0..=2_147_483_647.0).contains(&number)).then_some(number as u64)
+        let number = self.fields.get(name)?;
+        // To JSON, 2.0 is the same number as 2.
+        let whole = number.to_string().trim_end_matches(".0").parse::<u64>().ok()?;
+        (number.is_number() && (1..=2_147_483_647).contains(&whole)).then_some(whole)
     }
 
     fn time(&self, name: &str) -> Option<Timestamp> {
@@ -305,14 +307,14 @@ fn is_letters(text: &str, count: usize) -> bool {
     text.len() == count && text.bytes().all(|it| it.is_ascii_alphabetic())
 }
 
-/// How PostgreSQL writes a `timestamptz` where the time zone is UTC.
-fn postgres_time(at: Timestamp) -> String {
+/// How the database writes a `timestamptz` where the time zone is UTC.
+fn database_time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S%.f+00").to_string()
 }
 
 fn rejected_row(it: &Record) -> String {
     let bytes = |it: &Option<Vec<u8>>| {
-        let hex = |it: &Vec<u8>| format!("\\x{}", it.iter().map(|it| format!("{it:02x}")).collect::<String>());
+        let hex = |it: &Vec<u8>| it.iter().fold("\\x".to_owned(), |text, it| format!("{text}{it:02x}"));
         it.as_ref().map(hex)
     };
     let (partition, offset) = (it.partition.to_string(), it.offset.to_string());

@@ -1,4 +1,5 @@
-//! Chance that is the same on every machine: ChaCha streams, one for each thing that is decided, and integers only.
+//! Chance that is the same on every machine: streams of the cipher `ChaCha`, one for each thing that is decided, and
+//! integers only.
 
 use rand_chacha::{
     ChaCha8Rng,

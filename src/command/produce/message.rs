@@ -1,5 +1,7 @@
 //! The four events as producers write them: their fields, in JSON, with all the freedom that the contract leaves.
 
+#![expect(clippy::struct_field_names, reason = "the contract names them")]
+
 use jiff::{Timestamp, tz::Offset};
 use serde::Serialize;
 

@@ -49,8 +49,8 @@ impl Season {
     pub(super) fn time(&self, number: u64, total: u64, roll: u64) -> i64 {
         let all = u128::from(self.sums.last().copied().unwrap_or(1));
         let share = (all << 32) / u128::from(total.max(1));
-        let within = u128::from(roll & u64::from(u32::MAX)) * (share >> 32) >> 32;
-        let at = u64::try_from((u128::from(number) * share >> 32) + within).unwrap_or(0);
+        let within = (u128::from(roll & u64::from(u32::MAX)) * (share >> 32)) >> 32;
+        let at = u64::try_from(((u128::from(number) * share) >> 32) + within).unwrap_or(0);
         let hour = self.sums.partition_point(|it| *it <= at).min(self.sums.len() - 1);
         let before = if hour == 0 { 0 } else { self.sums[hour - 1] };
         let weight = (self.sums[hour] - before).max(1);

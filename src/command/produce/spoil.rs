@@ -164,9 +164,10 @@ fn fields(bad: Bad, topic: Topic) -> Option<&'static [&'static str]> {
         (Bad::BadCountry, Customers) => &["country"],
         (Bad::BadCountry, Orders) => &["shipping_country"],
         (Bad::BadCurrency, Orders | Payments) => &["currency"],
-        (Bad::NegativeMoney | Bad::ExponentMoney | Bad::MoneyAsNumber, OrderDetails) => &["unit_price", "discount"],
+        (Bad::NegativeMoney | Bad::ExponentMoney | Bad::MoneyAsNumber | Bad::TooPrecise, OrderDetails) => {
+            &["unit_price", "discount"]
+        }
         (Bad::NegativeMoney | Bad::ExponentMoney | Bad::MoneyAsNumber, Payments) => &["amount"],
-        (Bad::TooPrecise, OrderDetails) => &["unit_price", "discount"],
         (Bad::DiscountAboveOne, OrderDetails) => &["discount"],
         (Bad::ZeroQuantity | Bad::FractionalQuantity, OrderDetails) => &["quantity", "line_no"],
         (Bad::BadEventId, _) => &["event_id"],
