@@ -3,4 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod agreement;
+mod killed;
 mod oracle;
+mod order;
+mod place;

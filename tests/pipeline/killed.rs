@@ -1,0 +1,167 @@
+//! Whatever is killed in the middle of a run, nothing is lost and nothing is double.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    time::{Duration, Instant},
+};
+
+use ecomctl::{
+    client::kafka::Kafka,
+    command::produce::{Options, generate},
+    local::State,
+};
+use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    oracle::tables,
+    order::{PATIENCE, UNTIL, agree, found, produce, records, turn, waiting},
+    place::{Place, offsets},
+};
+
+/// Records that have to get through between two kills.
+const STRIDE: i64 = 1_500;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_in_the_middle_nothing_is_lost_nothing_is_double() {
+    let _turn = turn().await;
+    let place = &Place::up().await;
+    let kafka = place.kafka().await;
+    let producing = produce_in_the_end(place);
+    let killing = async {
+        for victim in ["function", "postgres", "kafka", "ministack", "supervisor"] {
+            advance(&kafka).await;
+            until_busy(place).await;
+            kill(place, victim).await;
+            eprintln!("killed {victim}");
+            // Whether it is back: the next stride tells.
+        }
+        advance(&kafka).await;
+    };
+    let (attempts, ()) = tokio::join!(producing, killing);
+    eprintln!("everything was sent at attempt {attempts}");
+    place.settle(PATIENCE).await;
+
+    let stored = place.records().await;
+    let here: BTreeSet<_> = stored.iter().map(|it| (it.0.as_str(), it.3.clone(), it.4.clone())).collect();
+    let options = Options { bad: 10_000, duplicates: 50_000, late: 50_000, ..Options::plain(ORDERS, 7, until()) };
+    for it in generate(&options) {
+        let (key, value) = (it.key.clone().into_bytes(), it.value.as_ref().map(|it| it.to_vec()));
+        assert!(here.contains(&(it.topic.name(), Some(key), value)), "never arrived in Kafka: {it:?}");
+    }
+    let database = place.database().await;
+    agree(&found(&database).await, &tables(&records(&stored), Timestamp::now()));
+    assert_eq!(waiting(&database).await, 0);
+}
+
+const ORDERS: u64 = 3_000;
+
+fn until() -> Timestamp {
+    UNTIL.parse().expect("a time")
+}
+
+/// Sends the events, again and again until a run gets through: they are the same ones each time.
+async fn produce_in_the_end(place: &Place) -> u32 {
+    let deadline = Instant::now() + Duration::from_secs(150);
+    for attempt in 1.. {
+        match produce(place, &["--orders", &ORDERS.to_string(), "--rate", "1000/s"]).await {
+            Ok(_) => return attempt,
+            Err(err) => {
+                eprintln!("attempt {attempt}: {err}");
+                assert!(Instant::now() < deadline, "attempt {attempt}: {err}");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    0
+}
+
+/// Waits until more records were taken.
+async fn advance(kafka: &Kafka) {
+    let (began, mut start) = (Instant::now(), None);
+    loop {
+        let taken = offsets(kafka).await.map(|it| it.1);
+        if let Ok(taken) = taken
+            && taken >= *start.get_or_insert(taken) + STRIDE
+        {
+            eprintln!("{taken} records taken, after {:?}", began.elapsed());
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "from {start:?} to {taken:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits for a moment at which a transaction is open.
+async fn until_busy(place: &Place) {
+    let database = place.database().await;
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop' AND pid <> pg_backend_pid() \
+                AND backend_type = 'client backend' AND xact_start IS NOT NULL";
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while database.query_one(busy, &[]).await.expect("a row").get::<_, i64>(0) == 0 {
+        assert!(Instant::now() < deadline, "nothing is written");
+    }
+}
+
+/// Ends a part as the out-of-memory killer does.
+async fn kill(place: &Place, victim: &str) {
+    let status = place.status().await;
+    let part = |name: &str| status.parts.iter().find(|it| it.name == name).expect("a part");
+    match victim {
+        "function" => {
+            let all = functions();
+            let own: Vec<u32> = all.into_iter().filter(|it| is_beneath(*it, part("ministack").pid)).collect();
+            assert!(!own.is_empty(), "the function runs nowhere");
+            own.into_iter().for_each(end);
+        }
+        "supervisor" => {
+            end(status.pid.expect("a supervisor"));
+            place.run(["local", "start"]).await.expect("starts again");
+        }
+        name => {
+            end(part(name).pid.expect("a process"));
+            let deadline = Instant::now() + Duration::from_secs(60);
+            loop {
+                let now = place.status().await;
+                let now = now.parts.iter().find(|it| it.name == name).expect("a part");
+                if now.restarts > part(name).restarts && now.state == State::Ready {
+                    return;
+                }
+                assert!(Instant::now() < deadline, "{now:?}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+fn end(pid: u32) {
+    let pid = Pid::from_raw(pid.cast_signed()).expect("a process number");
+    kill_process(pid, Signal::KILL).expect("killed");
+}
+
+/// The processes of the function that ingests, of any local cloud.
+fn functions() -> Vec<u32> {
+    let pids = fs::read_dir("/proc").expect("/proc").filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
+    let name = b"AWS_LAMBDA_FUNCTION_NAME=local-ingest";
+    let runs = |pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|it| *it == 0).any(|it| it == name)
+    };
+    pids.filter(runs).collect()
+}
+
+fn is_beneath(pid: u32, ancestor: Option<u32>) -> bool {
+    let mut at = pid;
+    while at > 1 {
+        let stat = fs::read_to_string(format!("/proc/{at}/stat")).unwrap_or_default();
+        // The parent is the second field after the name in parentheses: proc(5).
+        let parent = stat.rsplit(')').next().and_then(|it| it.split_whitespace().nth(1)?.parse().ok());
+        match parent {
+            Some(parent) if Some(parent) == ancestor => return true,
+            Some(parent) => at = parent,
+            None => return false,
+        }
+    }
+    false
+}

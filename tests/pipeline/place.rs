@@ -1,0 +1,158 @@
+//! The pipeline, brought up by the real program on a local cloud of its own, and looked at from outside.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    process::{self, Stdio},
+    time::{Duration, Instant},
+};
+
+use ecomctl::{
+    client::{
+        self,
+        kafka::{Kafka, Start, Subscription},
+    },
+    local::{self, Endpoints, Home},
+};
+use futures::{StreamExt as _, TryStreamExt as _};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// The topics; the core tables have the same names.
+pub(crate) const TOPICS: [&str; 4] = ["customers", "orders", "order_details", "payments"];
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ecomctl");
+
+/// A home that is gone with the test; software and built Lambdas are shared by all tests.
+pub(crate) struct Place {
+    home: Home,
+    dir: TempDir,
+}
+
+/// A record of Kafka: topic, partition, offset, key, value.
+pub(crate) type Stored = (String, i32, i64, Option<Vec<u8>>, Option<Vec<u8>>);
+
+impl Place {
+    /// Brings the stack `local` up.
+    pub(crate) async fn up() -> Self {
+        let shared = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let dir = tempfile::tempdir().expect("a folder");
+        let artifacts = shared.join("artifacts/artifacts");
+        fs::create_dir_all(&artifacts).expect("created");
+        symlink(artifacts, dir.path().join("artifacts")).expect("linked");
+        let home = Home::with_program(dir.path(), Path::new(PROGRAM)).expect("a home");
+        let home = home.with_software(&shared.join("software")).expect("software").with_free_ports();
+        let place = Self { home, dir };
+        place.run(["up", "local", "--yes"]).await.expect("comes up");
+        place
+    }
+
+    /// Runs the program in this project; returns what it printed, or what it complained of.
+    pub(crate) async fn run<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<String, String> {
+        let mut command = Command::new(PROGRAM);
+        command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).kill_on_drop(true);
+        let software = Path::new(env!("CARGO_TARGET_TMPDIR")).join("software");
+        command.env("ECOMCTL_HOME", self.dir.path()).env("ECOMCTL_PORTS", "free").env("ECOMCTL_SOFTWARE", software);
+        let output = command.output().await.expect("the program starts");
+        let text = |it: Vec<u8>| String::from_utf8_lossy(&it).into_owned();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
+
+    /// Reads the state of the local cloud.
+    pub(crate) async fn status(&self) -> local::Status {
+        local::status(&self.home).await.expect("a status")
+    }
+
+    /// Returns where the local cloud answers.
+    pub(crate) async fn endpoints(&self) -> Endpoints {
+        self.status().await.endpoints
+    }
+
+    /// Connects to the brokers.
+    pub(crate) async fn kafka(&self) -> Kafka {
+        Kafka::connect(&self.endpoints().await.kafka).await.expect("brokers")
+    }
+
+    /// Connects to the database that holds the tables.
+    pub(crate) async fn database(&self) -> tokio_postgres::Client {
+        let on = self.endpoints().await;
+        let (host, port) = on.postgres.split_once(':').expect("host and port");
+        let mut config = tokio_postgres::Config::new();
+        let password = fs::read_to_string(self.home.postgres_password()).expect("a password");
+        config.host(host).port(port.parse().expect("a port")).user("postgres").password(password).dbname("shop");
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("a database");
+        tokio::spawn(connection);
+        client.batch_execute("SET TimeZone = 'UTC'").await.expect("set");
+        client
+    }
+
+    /// Waits until every record of every topic was taken.
+    pub(crate) async fn settle(&self, patience: Duration) {
+        let kafka = self.kafka().await;
+        let deadline = Instant::now() + patience;
+        loop {
+            match offsets(&kafka).await {
+                Ok((end, taken)) if end == taken => return,
+                it => assert!(Instant::now() < deadline, "end and taken are {it:?} after {patience:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Reads everything that the topics hold.
+    pub(crate) async fn records(&self) -> Vec<Stored> {
+        let kafka = self.kafka().await;
+        let (end, _) = offsets(&kafka).await.expect("offsets");
+        // A name of its own each time, so that reading begins at the beginning.
+        let group = format!("oracle-{end}");
+        let mut all = Vec::new();
+        for topic in TOPICS {
+            let ends: i64 = kafka.progress(&group, &[topic]).await.expect("offsets").iter().map(|it| it.end).sum();
+            let wanted = Subscription { topic, group: &group, member: &group, start: Start::Oldest };
+            let consumer = kafka.consumer(&wanted).await.expect("a consumer");
+            let (deadline, mut count) = (Instant::now() + Duration::from_secs(60), 0);
+            while count < ends {
+                assert!(Instant::now() < deadline, "{count} of {ends} records of {topic} read");
+                for it in consumer.poll(Duration::from_secs(1)).await.expect("records").records {
+                    let bytes = |it: Option<bytes::Bytes>| it.map(|it| it.to_vec());
+                    all.push((topic.to_owned(), it.partition, it.offset, bytes(it.key), bytes(it.value)));
+                    count += 1;
+                }
+            }
+            consumer.close(false).await.expect("closed");
+        }
+        all
+    }
+}
+
+/// Sums up the ends of all partitions, and the offsets that the triggers have committed.
+pub(crate) async fn offsets(kafka: &Kafka) -> client::Result<(i64, i64)> {
+    let (mut end, mut taken) = (0, 0);
+    for topic in TOPICS {
+        for it in kafka.progress(&format!("local-{topic}"), &[topic]).await? {
+            end += it.end;
+            taken += it.committed.unwrap_or(0);
+        }
+    }
+    Ok((end, taken))
+}
+
+/// Reads rows as `COPY … TO STDOUT` writes them.
+pub(crate) async fn copy(database: &tokio_postgres::Client, query: &str) -> Vec<String> {
+    let stream = database.copy_out(&format!("COPY ({query}) TO STDOUT")).await.expect("a copy").boxed();
+    let bytes = stream.try_fold(Vec::new(), |mut all, it| async move {
+        all.extend_from_slice(&it);
+        Ok(all)
+    });
+    let text = String::from_utf8(bytes.await.expect("rows")).expect("UTF-8");
+    text.lines().map(str::to_owned).collect()
+}
+
+impl Drop for Place {
+    /// Stops the local cloud, also when a test fails.
+    fn drop(&mut self) {
+        let home = self.dir.path();
+        let stop = process::Command::new(PROGRAM).args(["local", "stop"]).env("ECOMCTL_HOME", home).status();
+        assert!(stop.is_ok_and(|it| it.success()) || std::thread::panicking(), "the local cloud does not stop");
+    }
+}
