@@ -1,0 +1,116 @@
+//! What a request asks for, read from the wire as AWS's protocols have it.
+
+use std::{collections::BTreeMap, fmt};
+
+use axum::http::{Method, header::AUTHORIZATION, request::Parts};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// What names a resource in the body of a request, in the services that are used.
+const NAMES: [&str; 18] = [
+    "clusterName",
+    "topicName",
+    "FunctionName",
+    "Topics",
+    "logGroupName",
+    "logGroupNamePrefix",
+    "logGroupIdentifier",
+    "resourceArn",
+    "SecretId",
+    "Name",
+    "DBInstanceIdentifier",
+    "DBInstanceIdentifierFilter",
+    "Filters.Filter.1.Values.Value.1",
+    "ResourceName",
+    "RoleName",
+    "PolicyName",
+    "Marker",
+    "nextToken",
+];
+
+/// What a request asks for. Identifiers that the cloud makes up are replaced by what they stand for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Asked {
+    pub(crate) service: String,
+    pub(crate) operation: String,
+    pub(crate) resource: String,
+    pub(crate) mutating: bool,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.mutating { '!' } else { ' ' };
+        write!(f, "{sign} {} {} {}", self.service, self.operation, self.resource)
+    }
+}
+
+impl Asked {
+    pub(crate) fn read(head: &Parts, body: &[u8], names: &BTreeMap<String, String>) -> Self {
+        let header = |name: &str| head.headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let scope = header(AUTHORIZATION.as_str()).split("Credential=").nth(1).unwrap_or_default();
+        let service = scope.split('/').nth(3).unwrap_or("unsigned").to_owned();
+        let path = percent_encoding::percent_decode_str(head.uri.path()).decode_utf8_lossy().into_owned();
+        let query = head.uri.query().unwrap_or_default();
+        let json: Value = serde_json::from_slice(body).unwrap_or_default();
+        let form: BTreeMap<String, String> = match header("content-type") {
+            it if it.starts_with("application/x-www-form-urlencoded") => {
+                form_urlencoded::parse(body).into_owned().collect()
+            }
+            _ => BTreeMap::new(),
+        };
+        let target = header("x-amz-target").rsplit_once('.').map(|it| it.1);
+        let (operation, mutating) = match target.or(form.get("Action").map(String::as_str)) {
+            Some(it) => (it.to_owned(), !["Get", "List", "Describe", "Filter"].iter().any(|verb| it.starts_with(verb))),
+            None if path.ends_with("/invocations") => {
+                let action = json["action"].as_str().unwrap_or("?");
+                (format!("Invoke {action}"), action != "status")
+            }
+            None => {
+                let parts: Vec<_> = query.split('&').filter(|it| !it.is_empty() && !it.starts_with("x-id=")).collect();
+                let sub = if parts.is_empty() { String::new() } else { format!(" ?{}", parts.join("&")) };
+                (
+                    format!("{}{}", head.method, plain(&sub, names)),
+                    head.method != Method::GET && head.method != Method::HEAD,
+                )
+            }
+        };
+        let named = NAMES.iter().filter_map(|it| match (&json[*it], form.get(*it)) {
+            (Value::String(it), _) => Some(it.clone()),
+            (Value::Array(it), _) => Some(it.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
+            (_, it) => it.cloned(),
+        });
+        let path = Some(path).filter(|it| it != "/");
+        let resource = path.into_iter().chain(named).collect::<Vec<_>>().join(" ");
+        Self { service, operation, resource: plain(&resource, names), mutating }
+    }
+
+    /// Reads from an answer what identifiers it tells of, and what they stand for: event source mappings only, as all
+    /// others stand beside a name.
+    pub(crate) fn names(body: &[u8]) -> BTreeMap<String, String> {
+        let json: Value = serde_json::from_slice(body).unwrap_or_default();
+        let one = std::slice::from_ref(&json);
+        let mappings = json["EventSourceMappings"].as_array().map_or(one, Vec::as_slice);
+        let pair = |it: &Value| Some((it["UUID"].as_str()?.to_owned(), format!("<{}>", it["Topics"][0].as_str()?)));
+        mappings.iter().filter_map(pair).collect()
+    }
+}
+
+/// Replaces every UUID.
+fn plain(text: &str, names: &BTreeMap<String, String>) -> String {
+    let mut found = String::new();
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let length = match rest.get(..36).filter(|it| Uuid::try_parse(it).is_ok()) {
+            Some(it) => {
+                found.push_str(names.get(it).map_or("<id>", String::as_str));
+                36
+            }
+            None => {
+                found.push(next);
+                next.len_utf8()
+            }
+        };
+        rest = &rest[length..];
+    }
+    found
+}

@@ -1,0 +1,132 @@
+//! The whole pipeline on the real local cloud, deployed by the real program, whose every request is watched.
+//!
+//! One local cloud for everything, as its start is the dearest part; so one test, in parts that follow each other.
+
+#![expect(clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
+mod asked;
+mod kills;
+mod place;
+mod proxy;
+mod world;
+
+use ecomctl::state::{FileStore, Holder, Session};
+use place::{Place, STACK};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What the stack defines, by kind. Schemas live in their database and are seen by `diff` only.
+const DEFINED: [(&str, usize); 8] = [
+    ("bucket", 2),
+    ("cluster", 1),
+    ("database", 1),
+    ("function", 2),
+    ("log_group", 2),
+    ("role", 2),
+    ("topic", 4),
+    ("trigger", 4),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pipeline_lives_and_dies_as_promised() {
+    let place = Place::start().await;
+    let nothing = world::everything(&place.aws).await;
+    assert_eq!(nothing, [""; 0], "the cloud is new");
+
+    diff_of_an_empty_world_changes_nothing(&place).await;
+    let up = place.run(&["up", STACK]).await.exits(0);
+    let deployed = world::everything(&place.aws).await;
+    eprintln!("up: {} requests, {:.2} s: {deployed:?}", up.asked.len(), up.elapsed.as_secs_f32());
+    for (kind, number) in DEFINED {
+        assert_eq!(world::count(&deployed, kind), number, "{kind} in {deployed:#?}");
+    }
+
+    second_up_changes_nothing(&place).await;
+    diff_of_a_deployed_world_changes_nothing(&place).await;
+    diff_works_while_another_run_is_at_work(&place).await;
+    assert_eq!(world::everything(&place.aws).await, deployed);
+
+    teardown_asks_first(&place).await;
+    teardown_leaves_nothing(&place).await;
+
+    kills::up_killed_at_any_request_converges(&place, &up.asked, &deployed).await;
+    teardown_leaves_nothing(&place).await;
+}
+
+async fn diff_of_an_empty_world_changes_nothing(place: &Place) {
+    let before = place.state();
+    place.run(&["diff", STACK, "--exit-code"]).await.exits(3).changes_nothing("diff of an empty world");
+    place.run(&["diff", STACK]).await.exits(0).changes_nothing("diff without --exit-code");
+    assert_eq!(place.state(), before, "diff writes no state");
+}
+
+async fn second_up_changes_nothing(place: &Place) {
+    let resources = |it: &BTreeMap<_, Vec<u8>>| {
+        let documents = it.values().filter_map(|it| serde_json::from_slice::<serde_json::Value>(it).ok());
+        documents.map(|it| it["resources"].clone()).filter(|it| !it.is_null()).next_back()
+    };
+    let before = resources(&place.state());
+    let again = place.run(&["up", STACK]).await.exits(0).changes_nothing("second up");
+    assert_eq!(resources(&place.state()), before, "nothing new is recorded");
+    assert!(again.out.contains("up to date"), "{}", again.out);
+}
+
+async fn diff_of_a_deployed_world_changes_nothing(place: &Place) {
+    let before = place.state();
+    place.run(&["diff", STACK, "--exit-code"]).await.exits(0).changes_nothing("diff of a deployed world");
+    let file = place.edit(|it| {
+        it.replace("    ingest:\n      architecture", "    ingest:\n      memory: 512MiB\n      architecture")
+    });
+    let edited = place.run(&["diff", STACK, "--exit-code"]).await.exits(3).changes_nothing("diff after an edit");
+    assert!(edited.out.contains("function.ingest") && edited.out.contains("memory"), "{}", edited.out);
+    place.edit(|_| file);
+    place.run(&["diff", STACK, "--exit-code"]).await.exits(0).changes_nothing("diff after the edit was undone");
+    assert_eq!(place.state(), before, "diff writes no state");
+}
+
+async fn diff_works_while_another_run_is_at_work(place: &Place) {
+    let store = FileStore::new(place.home().join("state").join(format!("{STACK}.json")));
+    let host = nix::unistd::gethostname().expect("a name").to_string_lossy().into_owned();
+    let pid = std::process::id();
+    let (user, run) = ("somebody".to_owned(), uuid::Uuid::new_v4());
+    let holder = Holder { user, host: host.clone(), pid, run, ci: None, commit: None };
+    let session = Session::acquire(Arc::new(store), holder).await.expect("free");
+    place.run(&["diff", STACK, "--exit-code"]).await.exits(0).changes_nothing("diff during another run");
+    for verb in [&["up", STACK][..], &["teardown", STACK, "--yes"]] {
+        let refused = place.run(verb).await.exits(7);
+        assert!(refused.asked.iter().all(|it| !it.mutating), "{:#?}", refused.asked);
+        let told = refused.err.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(&format!("somebody@{host}")) && told.contains(&format!("process {pid}")), "{told}");
+    }
+    session.release().await.expect("still held");
+}
+
+async fn teardown_asks_first(place: &Place) {
+    for args in [&["teardown", STACK][..], &["teardown", STACK, "--yes"]] {
+        let refused = place.run(args).await.exits(9).changes_nothing("teardown without consent");
+        let told = refused.err.split_whitespace().filter(|it| *it != "│").collect::<Vec<_>>().join(" ");
+        let flags = consent(place).await.join(" ");
+        assert!(told.contains(&format!("ecomctl teardown {STACK} {flags}")), "{told}");
+    }
+}
+
+/// Asks the program which flags give consent to everything.
+async fn consent(place: &Place) -> Vec<String> {
+    let refused = place.run(&["teardown", STACK, "--json"]).await.exits(9);
+    let error = refused.err.lines().filter_map(|it| serde_json::from_str::<serde_json::Value>(it).ok());
+    let help = error.filter_map(|it| Some(it["error"]["help"].as_str()?.to_owned())).next_back();
+    let help = help.unwrap_or_else(|| panic!("{}", refused.err));
+    let (_, flags) = help.split_once(&format!("ecomctl teardown {STACK} ")).expect("the command");
+    flags.split(' ').map(str::to_owned).collect()
+}
+
+async fn teardown_leaves_nothing(place: &Place) {
+    let flags = consent(place).await;
+    assert!(flags.iter().any(|it| it == "database.shop") && flags.iter().any(|it| it == "bucket.lake"), "{flags:?}");
+    let args = ["teardown", STACK].into_iter().chain(flags.iter().map(String::as_str)).collect::<Vec<_>>();
+    let ended = place.run(&args).await.exits(0);
+    eprintln!("teardown: {} requests, {:.2} s", ended.asked.len(), ended.elapsed.as_secs_f32());
+    assert_eq!(world::everything(&place.aws).await, [""; 0], "what is left");
+    let shown = place.run(&["state", "show", STACK, "--json"]).await.exits(0).out;
+    let state: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    assert!(state["resources"].as_object().is_none_or(serde_json::Map::is_empty), "{shown}");
+}

@@ -1,0 +1,198 @@
+//! A local cloud, and a project whose stack takes it for AWS: the same program, through a proxy of the tests' own.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::{fs::symlink, process::ExitStatusExt as _},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use ecomctl::{
+    artifact,
+    client::aws::{Aws, Target},
+    local::{self, Endpoints, Home},
+    resource::KINDS,
+    stack,
+};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::{asked::Asked, proxy::Proxy};
+
+/// The stack that is deployed.
+pub(crate) const STACK: &str = "test";
+/// The longest that one run may take.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// A local cloud of the tests' own, and a project on it.
+pub(crate) struct Place {
+    pub(crate) proxy: Proxy,
+    pub(crate) aws: Aws,
+    dir: TempDir,
+}
+
+/// A run that ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The exit code; `None` when it was killed.
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) asked: Vec<Asked>,
+    pub(crate) elapsed: Duration,
+}
+
+impl Place {
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let root = dir.path().join("project");
+        fs::create_dir_all(root.join("stacks")).expect("created");
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for it in ["Cargo.toml", "Cargo.lock", "lambdas", "src", "templates", "tests", "rust-toolchain.toml", ".cargo"]
+        {
+            if repository.join(it).exists() {
+                symlink(repository.join(it), root.join(it)).expect("linked");
+            }
+        }
+        fs::copy(repository.join("stacks/base.yaml"), root.join("stacks/base.yaml")).expect("copied");
+        let local = fs::read_to_string(repository.join("stacks/local.yaml")).expect("readable");
+        assert!(local.contains("target: local\n"), "the stack says where it lives");
+        fs::write(stack_file(&root), local.replace("target: local\n", "target: aws\n")).expect("written");
+
+        let requests: BTreeSet<_> = stack::load(&root, STACK, KINDS)
+            .unwrap_or_else(|err| panic!("{err:?}"))
+            .resources
+            .iter()
+            .filter_map(|(address, it)| {
+                let kind = ecomctl::resource::kind(KINDS, &address.kind).expect("a kind");
+                kind.build(&it.spec).expect("readable")
+            })
+            .collect();
+        // What other tests built from the same sources is not built again.
+        let built = artifact::build(repository, &scratch.join("artifacts"), &requests, &|_| ()).await.expect("builds");
+        assert_eq!(built.len(), requests.len());
+        let home = dir.path().join("home");
+        fs::create_dir_all(&home).expect("created");
+        symlink(scratch.join("artifacts/artifacts"), home.join("artifacts")).expect("linked");
+
+        let cloud = Home::with_program(&home, Path::new(env!("CARGO_BIN_EXE_ecomctl"))).expect("a home");
+        let cloud = cloud.with_software(&scratch.join("software")).expect("software").with_free_ports();
+        let guard = Stop(&home);
+        let Endpoints { gateway, account, region, .. } =
+            local::ensure(&cloud, &|it| eprintln!("{} {}", it.part, it.message)).await.expect("starts");
+        let keys = Some((account, "secret".to_owned()));
+        let aws = Aws::connect(&Target { region, endpoint: Some(gateway.clone()), keys }).await;
+        let proxy = Proxy::before(&gateway).await;
+        std::mem::forget(guard);
+        Self { proxy, aws, dir }
+    }
+
+    /// Runs the program to its end, without a terminal, its requests going through the proxy.
+    pub(crate) async fn run(&self, args: &[&str]) -> Ended {
+        self.proxy.begin();
+        let begun = Instant::now();
+        let child = Command::new(env!("CARGO_BIN_EXE_ecomctl"))
+            .arg("-C")
+            .arg(self.dir.path().join("project"))
+            .args(args)
+            .env("ECOMCTL_HOME", self.home())
+            .env("AWS_ENDPOINT_URL", &self.proxy.url)
+            .env("AWS_ACCESS_KEY_ID", local::ACCOUNT)
+            .env("AWS_SECRET_ACCESS_KEY", "x")
+            .env("AWS_REGION", local::REGION)
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env_remove("AWS_PROFILE")
+            .env_remove("AWS_SESSION_TOKEN")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program starts");
+        self.proxy.client(child.id().expect("not waited for"));
+        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+        let output = output.unwrap_or_else(|_| panic!("{args:?} takes longer than {PATIENCE:?}")).expect("it ran");
+        let text = |it: Vec<u8>| String::from_utf8(it).expect("what it prints is UTF-8");
+        let code = output.status.code();
+        assert!(code.is_some() || output.status.signal() == Some(9), "{output:?}");
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        Ended { code, out, err, asked: self.proxy.seen(), elapsed: begun.elapsed() }
+    }
+
+    /// Where the program keeps its own files.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    /// Returns every file of the state, with its content.
+    pub(crate) fn state(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.home().join("state")];
+        while let Some(folder) = folders.pop() {
+            for it in fs::read_dir(folder).into_iter().flatten() {
+                let path = it.expect("listed").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    found.insert(path.clone(), fs::read(&path).expect("readable"));
+                }
+            }
+        }
+        found
+    }
+
+    /// Changes the stack's file, and returns what it was.
+    pub(crate) fn edit(&self, change: impl FnOnce(&str) -> String) -> String {
+        let path = stack_file(&self.dir.path().join("project"));
+        let before = fs::read_to_string(&path).expect("readable");
+        let after = change(&before);
+        assert_ne!(before, after, "the edit changes something");
+        fs::write(path, after).expect("written");
+        before
+    }
+}
+
+impl Ended {
+    /// Checks the exit code.
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// Checks that nothing was asked for that could change anything, and that something was asked for at all.
+    pub(crate) fn changes_nothing(self, what: &str) -> Self {
+        let mutating: Vec<_> = self.asked.iter().filter(|it| it.mutating).map(ToString::to_string).collect();
+        assert!(mutating.is_empty(), "{what} sends {mutating:#?}");
+        assert!(!self.asked.is_empty(), "{what} looks at nothing");
+        eprintln!("{what}: {} requests, none mutating, {:.2} s", self.asked.len(), self.elapsed.as_secs_f32());
+        self
+    }
+}
+
+fn stack_file(root: &Path) -> PathBuf {
+    root.join("stacks").join(format!("{STACK}.yaml"))
+}
+
+impl Drop for Place {
+    /// Stops the local cloud, also when a test fails.
+    fn drop(&mut self) {
+        drop(Stop(&self.home()));
+    }
+}
+
+/// Stops a local cloud when dropped.
+struct Stop<'a>(&'a Path);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        let stop = std::process::Command::new(env!("CARGO_BIN_EXE_ecomctl"))
+            .args(["local", "stop"])
+            .env("ECOMCTL_HOME", self.0)
+            .status();
+        assert!(stop.is_ok_and(|it| it.success()) || std::thread::panicking(), "the local cloud does not stop");
+    }
+}

@@ -1,0 +1,41 @@
+//! Everything that there is in the cloud, as its own listings have it.
+
+use ecomctl::client::aws::Aws;
+
+/// Lists everything in the account, sorted, with what is there twice named twice.
+pub(crate) async fn everything(aws: &Aws) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut add = |kind: &str, name: Option<&str>| found.push(format!("{kind} {}", name.unwrap_or("?")));
+
+    let buckets = aws.s3().list_buckets().send().await.expect("buckets");
+    buckets.buckets().iter().for_each(|it| add("bucket", it.name()));
+    let roles = aws.iam().list_roles().send().await.expect("roles");
+    roles.roles().iter().for_each(|it| add("role", Some(it.role_name())));
+    let functions = aws.lambda().list_functions().send().await.expect("functions");
+    functions.functions().iter().for_each(|it| add("function", it.function_name()));
+    let mappings = aws.lambda().list_event_source_mappings().send().await.expect("mappings");
+    for it in mappings.event_source_mappings() {
+        add("trigger", Some(&it.topics().join(",")));
+    }
+    let groups = aws.logs().describe_log_groups().send().await.expect("log groups");
+    groups.log_groups().iter().for_each(|it| add("log_group", it.log_group_name()));
+    let databases = aws.rds().describe_db_instances().send().await.expect("databases");
+    databases.db_instances().iter().for_each(|it| add("database", it.db_instance_identifier()));
+    let secrets = aws.secrets().list_secrets().send().await.expect("secrets");
+    // The provider makes them up for a database's password, so only their number is comparable.
+    secrets.secret_list().iter().for_each(|_| add("password", Some("of a database")));
+    let clusters = aws.kafka().list_clusters_v2().send().await.expect("clusters");
+    for it in clusters.cluster_info_list() {
+        add("cluster", it.cluster_name());
+        let topics = aws.kafka().list_topics().set_cluster_arn(it.cluster_arn().map(str::to_owned));
+        let topics = topics.send().await.expect("topics");
+        topics.topics().iter().for_each(|it| add("topic", it.topic_name()));
+    }
+    found.sort();
+    found
+}
+
+/// Counts what a listing holds of a kind.
+pub(crate) fn count(world: &[String], kind: &str) -> usize {
+    world.iter().filter(|it| it.split(' ').next() == Some(kind)).count()
+}
