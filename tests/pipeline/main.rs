@@ -5,3 +5,4 @@ mod killed;
 mod oracle;
 mod order;
 mod place;
+mod proc;
