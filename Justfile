@@ -11,6 +11,10 @@ ci:
 test *word:
     cargo test --workspace {{ word }}
 
+# Measures the whole pipeline: events per second, and where the processor time goes.
+bench:
+    cargo bench --bench throughput
+
 # Formats everything; `cargo fmt` would miss the kinds, which are declared through a macro.
 fmt:
     rustfmt --edition 2024 $(git ls-files --cached --others --exclude-standard '*.rs')

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     time::{Duration, Instant},
 };
 
@@ -16,8 +15,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
     oracle::tables,
-    order::{PATIENCE, UNTIL, agree, found, produce, records, turn, waiting},
+    order::{PATIENCE, UNTIL, agree, found, produce, records, stranded, turn},
     place::{Place, offsets},
+    proc,
 };
 
 /// Records that have to get through between two kills.
@@ -52,7 +52,7 @@ async fn killed_in_the_middle_nothing_is_lost_nothing_is_double() {
     }
     let database = place.database().await;
     agree(&found(&database).await, &tables(&records(&stored), Timestamp::now()));
-    assert_eq!(waiting(&database).await, 0);
+    assert_eq!(stranded(&database).await, [""; 0]);
 }
 
 const ORDERS: u64 = 3_000;
@@ -110,8 +110,10 @@ async fn kill(place: &Place, victim: &str) {
     let part = |name: &str| status.parts.iter().find(|it| it.name == name).expect("a part");
     match victim {
         "function" => {
-            let all = functions();
-            let own: Vec<u32> = all.into_iter().filter(|it| is_beneath(*it, part("ministack").pid)).collect();
+            let ministack = part("ministack").pid.expect("a process");
+            let mut own = proc::all();
+            own.retain(|it| proc::environment(*it, "AWS_LAMBDA_FUNCTION_NAME").is_some_and(|it| it == "local-ingest"));
+            own.retain(|it| proc::ancestry(*it).contains(&ministack));
             assert!(!own.is_empty(), "the function runs nowhere");
             own.into_iter().for_each(end);
         }
@@ -138,30 +140,4 @@ async fn kill(place: &Place, victim: &str) {
 fn end(pid: u32) {
     let pid = Pid::from_raw(pid.cast_signed()).expect("a process number");
     kill_process(pid, Signal::KILL).expect("killed");
-}
-
-/// The processes of the function that ingests, of any local cloud.
-fn functions() -> Vec<u32> {
-    let pids = fs::read_dir("/proc").expect("/proc").filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
-    let name = b"AWS_LAMBDA_FUNCTION_NAME=local-ingest";
-    let runs = |pid: &u32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|it| *it == 0).any(|it| it == name)
-    };
-    pids.filter(runs).collect()
-}
-
-fn is_beneath(pid: u32, ancestor: Option<u32>) -> bool {
-    let mut at = pid;
-    while at > 1 {
-        let stat = fs::read_to_string(format!("/proc/{at}/stat")).unwrap_or_default();
-        // The parent is the second field after the name in parentheses: proc(5).
-        let parent = stat.rsplit(')').next().and_then(|it| it.split_whitespace().nth(1)?.parse().ok());
-        match parent {
-            Some(parent) if Some(parent) == ancestor => return true,
-            Some(parent) => at = parent,
-            None => return false,
-        }
-    }
-    false
 }

@@ -7,3 +7,4 @@ mod killed;
 mod oracle;
 mod order;
 mod place;
+mod proc;

@@ -129,7 +129,7 @@ impl Place {
 pub(crate) async fn offsets(kafka: &Kafka) -> client::Result<(i64, i64)> {
     let (mut end, mut taken) = (0, 0);
     for topic in TOPICS {
-        for it in kafka.progress(&format!("local-{topic}"), &[topic]).await? {
+        for it in kafka.progress(&format!("local-{}", topic.replace('_', "-")), &[topic]).await? {
             end += it.end;
             taken += it.committed.unwrap_or(0);
         }
