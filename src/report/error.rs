@@ -8,20 +8,21 @@
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, SourceCode, SourceSpan};
 use serde_json::{Value, json};
+use textwrap::WordSplitter;
 
 use crate::report::Style;
 
-/// The columns of an error where nothing says how many there are.
-const WIDTH: usize = 120;
-
-/// Writes an error for people.
+/// Writes an error for people. Commands within stay such that they can be copied: no word is cut, and away from a terminal
+/// no line is.
 pub fn text(it: &dyn Diagnostic, style: Style) -> String {
     let theme = if style.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_links(false)
         .with_context_lines(1)
         .with_break_words(false)
-        .with_width(style.width.unwrap_or(WIDTH));
+        .with_word_splitter(WordSplitter::NoHyphenation)
+        .with_wrap_lines(style.width.is_some())
+        .with_width(style.width.unwrap_or(usize::MAX));
     let mut text = String::new();
     match handler.render_report(&mut text, it) {
         Ok(()) => text.trim_start_matches('\n').to_owned(),
@@ -66,5 +67,22 @@ fn place(text: Option<&dyn SourceCode>, span: &SourceSpan) -> Value {
     match text.and_then(|it| it.read_span(span, 0, 0).ok()) {
         Some(it) => json!({ "file": it.name(), "line": it.line() + 1, "column": it.column() + 1 }),
         None => json!({ "offset": span.offset() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_never_cut_within_a_word() {
+        let command = ["ecomctl teardown staging --yes"].into_iter().chain([" --allow-data-loss topic.orders"; 9]);
+        let command = command.collect::<String>();
+        let error = miette::miette!(help = command.clone(), "data loss needs your consent");
+        assert!(text(&*error, Style::PLAIN).contains(&command));
+        for width in 40..120 {
+            let text = text(&*error, Style { color: false, width: Some(width) });
+            assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(&command), "{text}");
+        }
     }
 }

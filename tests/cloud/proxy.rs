@@ -69,8 +69,27 @@ struct Shared {
 
 #[derive(Default)]
 struct Trap {
-    armed: bool,
+    set: Set,
     visited: BTreeSet<Point>,
+}
+
+/// Whether a client is to die.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Set {
+    #[default]
+    Off,
+    Armed,
+    Sprung,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Passes,
+    /// The client dies at it.
+    Kills(Moment),
+    /// It comes when the client is as good as dead, and is never heard of.
+    Held,
 }
 
 impl Proxy {
@@ -103,7 +122,7 @@ impl Proxy {
 
     /// Lets the next request that nobody died at, at one of the moments, be the client's last.
     pub(crate) fn arm(&self, armed: bool) {
-        lock(&self.shared.trap).armed = armed;
+        lock(&self.shared.trap).set = if armed { Set::Armed } else { Set::Off };
     }
 
     pub(crate) fn visited(&self) -> BTreeSet<Point> {
@@ -127,10 +146,15 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     let Ok(body) = axum::body::to_bytes(body, LARGEST).await else { return failure(StatusCode::PAYLOAD_TOO_LARGE) };
     let asked = Asked::read(&head, &body, &lock(&shared.names));
     lock(&shared.seen).push(asked.clone());
-    let moment = shared.spring(&asked);
-    if moment == Some(Moment::Before) {
-        shared.kill().await;
-        return failure(StatusCode::SERVICE_UNAVAILABLE);
+    let fate = shared.fate(&asked);
+    match fate {
+        Fate::Kills(Moment::Before) => {
+            shared.kill().await;
+            return std::future::pending().await;
+        }
+        // Ends with the connection.
+        Fate::Held => return std::future::pending().await,
+        Fate::Kills(Moment::After) | Fate::Passes => (),
     }
     // A client that is gone takes back nothing that it asked for: what is under way goes on.
     let passed = tokio::spawn({
@@ -138,24 +162,27 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         async move { shared.pass(head, body).await }
     });
     let answer = passed.await.unwrap_or_else(|_| failure(StatusCode::BAD_GATEWAY));
-    if moment == Some(Moment::After) {
+    if fate == Fate::Kills(Moment::After) {
         shared.kill().await;
     }
     answer
 }
 
 impl Shared {
-    /// Decides whether the client dies at this request, once per run.
-    fn spring(&self, asked: &Asked) -> Option<Moment> {
+    /// Decides what becomes of a request. While a client is to die, none that nobody died at yet takes effect unseen.
+    fn fate(&self, asked: &Asked) -> Fate {
         let mut trap = lock(&self.trap);
-        if !trap.armed {
-            return None;
+        match trap.set {
+            Set::Off => Fate::Passes,
+            Set::Sprung => Fate::Held,
+            Set::Armed => {
+                let open = |it: &Moment| !trap.visited.contains(&Point(asked.clone(), *it));
+                let Some(moment) = [Moment::Before, Moment::After].into_iter().find(open) else { return Fate::Passes };
+                trap.set = Set::Sprung;
+                trap.visited.insert(Point(asked.clone(), moment));
+                Fate::Kills(moment)
+            }
         }
-        let open = [Moment::Before, Moment::After].into_iter();
-        let moment = open.into_iter().find(|it| !trap.visited.contains(&Point(asked.clone(), *it)))?;
-        trap.armed = false;
-        trap.visited.insert(Point(asked.clone(), moment));
-        Some(moment)
     }
 
     async fn kill(&self) {
