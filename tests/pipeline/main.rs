@@ -6,3 +6,4 @@ mod oracle;
 mod order;
 mod place;
 mod proc;
+mod topics;
