@@ -12,6 +12,7 @@ use ecomctl::{
 };
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     oracle::tables,
@@ -28,19 +29,17 @@ async fn killed_in_the_middle_nothing_is_lost_nothing_is_double() {
     let _turn = turn().await;
     let place = &Place::up().await;
     let kafka = place.kafka().await;
-    let producing = produce_in_the_end(place);
+    let killed = CancellationToken::new();
     let killing = async {
         for victim in ["function", "postgres", "kafka", "ministack", "supervisor"] {
+            // The victim before is back when this goes on.
             advance(&kafka).await;
             until_busy(place).await;
             kill(place, victim).await;
-            eprintln!("killed {victim}");
-            // Whether it is back: the next stride tells.
         }
-        advance(&kafka).await;
+        killed.cancel();
     };
-    let (attempts, ()) = tokio::join!(producing, killing);
-    eprintln!("everything was sent at attempt {attempts}");
+    tokio::join!(produce_until(place, &killed), killing);
     place.settle(PATIENCE).await;
 
     let stored = place.records().await;
@@ -61,20 +60,18 @@ fn until() -> Timestamp {
     UNTIL.parse().expect("a time")
 }
 
-/// Sends the events, again and again until a run gets through: they are the same ones each time.
-async fn produce_in_the_end(place: &Place) -> u32 {
-    let deadline = Instant::now() + Duration::from_secs(150);
-    for attempt in 1.. {
-        match produce(place, &["--orders", &ORDERS.to_string(), "--rate", "1000/s"]).await {
-            Ok(_) => return attempt,
-            Err(err) => {
-                eprintln!("attempt {attempt}: {err}");
-                assert!(Instant::now() < deadline, "attempt {attempt}: {err}");
-            }
+/// Sends the events, the same ones each time, until all victims were killed and a run got through.
+async fn produce_until(place: &Place, killed: &CancellationToken) {
+    let begun = Instant::now();
+    loop {
+        let result = produce(place, &["--orders", &ORDERS.to_string(), "--rate", "1000/s"]).await;
+        if killed.is_cancelled() && result.is_ok() {
+            return;
         }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(begun.elapsed() < Duration::from_secs(150), "{result:?}");
+        // While the local cloud starts again there is nothing to be sent to.
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    0
 }
 
 /// Waits until more records were taken.
@@ -85,7 +82,6 @@ async fn advance(kafka: &Kafka) {
         if let Ok(taken) = taken
             && taken >= *start.get_or_insert(taken) + STRIDE
         {
-            eprintln!("{taken} records taken, after {:?}", began.elapsed());
             return;
         }
         assert!(began.elapsed() < Duration::from_secs(60), "from {start:?} to {taken:?}");

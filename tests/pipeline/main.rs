@@ -8,3 +8,4 @@ mod oracle;
 mod order;
 mod place;
 mod proc;
+mod topics;

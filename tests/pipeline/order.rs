@@ -9,7 +9,8 @@ use tokio_postgres::Client;
 
 use crate::{
     oracle::{Record, Tables, tables},
-    place::{Place, Stored, copy},
+    place::{Place, copy},
+    topics::Stored,
 };
 
 /// How long a backlog may take.
