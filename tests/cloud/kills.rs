@@ -49,9 +49,7 @@ pub(crate) async fn up_killed_at_any_request_converges(place: &Place, clean: &[A
 /// Runs until a run gets to its end.
 async fn until_complete(place: &Place, begun: Instant) {
     loop {
-        place.proxy.arm(true);
-        let ended = place.run(&["up", STACK]).await;
-        place.proxy.arm(false);
+        let ended = place.run_to_death(&["up", STACK]).await;
         assert!(begun.elapsed() < PATIENCE, "the sweep takes longer than {PATIENCE:?}");
         match ended.code {
             None => (),
