@@ -19,12 +19,15 @@ use ecomctl::{
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::{asked::Asked, proxy::Proxy};
+use crate::{
+    asked::Asked,
+    proxy::{Proxy, Watch},
+};
 
 /// The stack that is deployed.
 pub(crate) const STACK: &str = "test";
 /// The longest that one run may take.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A local cloud of the tests' own, and a project on it.
 pub(crate) struct Place {
@@ -85,21 +88,29 @@ impl Place {
             local::ensure(&cloud, &|it| eprintln!("{} {}", it.part, it.message)).await.expect("starts");
         let keys = Some((account, "secret".to_owned()));
         let aws = Aws::connect(&Target { region, endpoint: Some(gateway.clone()), keys }).await;
-        let proxy = Proxy::before(&gateway).await;
+        let proxy = Proxy::before(&gateway);
         std::mem::forget(guard);
         Self { proxy, aws, dir }
     }
 
     /// Runs the program to its end, without a terminal, its requests going through the proxy.
     pub(crate) async fn run(&self, args: &[&str]) -> Ended {
-        self.proxy.begin();
+        self.watch(args, self.proxy.watch(false).await).await
+    }
+
+    /// Does so, and kills it at its first request that no run died at before.
+    pub(crate) async fn run_to_death(&self, args: &[&str]) -> Ended {
+        self.watch(args, self.proxy.watch(true).await).await
+    }
+
+    async fn watch(&self, args: &[&str], watch: Watch) -> Ended {
         let begun = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_ecomctl"))
             .arg("-C")
             .arg(self.dir.path().join("project"))
             .args(args)
             .env("ECOMCTL_HOME", self.home())
-            .env("AWS_ENDPOINT_URL", &self.proxy.url)
+            .env("AWS_ENDPOINT_URL", &watch.url)
             .env("AWS_ACCESS_KEY_ID", local::ACCOUNT)
             .env("AWS_SECRET_ACCESS_KEY", "x")
             .env("AWS_REGION", local::REGION)
@@ -113,14 +124,17 @@ impl Place {
             .kill_on_drop(true)
             .spawn()
             .expect("the program starts");
-        self.proxy.client(child.id().expect("not waited for"));
+        watch.client(child.id().expect("not waited for"));
         let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
-        let output = output.unwrap_or_else(|_| panic!("{args:?} takes longer than {PATIENCE:?}")).expect("it ran");
+        let late = |_| panic!("{args:?} takes longer than {PATIENCE:?}, having asked {:#?}", watch.seen());
+        let output = output.unwrap_or_else(late).expect("it ran");
+        // Its number may soon be another's.
+        watch.client(0);
         let text = |it: Vec<u8>| String::from_utf8(it).expect("what it prints is UTF-8");
         let code = output.status.code();
         assert!(code.is_some() || output.status.signal() == Some(9), "{output:?}");
         let (out, err) = (text(output.stdout), text(output.stderr));
-        Ended { code, out, err, asked: self.proxy.seen(), elapsed: begun.elapsed() }
+        Ended { code, out, err, asked: watch.seen(), elapsed: begun.elapsed() }
     }
 
     /// Where the program keeps its own files.

@@ -49,34 +49,36 @@ impl fmt::Display for Point {
     }
 }
 
-/// The proxy; it ends when dropped.
-pub(crate) struct Proxy {
-    pub(crate) url: String,
-    shared: Arc<Shared>,
-    server: JoinHandle<()>,
-}
+/// The proxy, as far as it outlives a run.
+pub(crate) struct Proxy(Arc<Shared>);
 
 struct Shared {
     gateway: String,
     client: Client<HttpConnector, Full<Bytes>>,
-    seen: Mutex<Vec<Asked>>,
-    trap: Mutex<Trap>,
-    /// The client's process; 0 until it is known.
-    victim: watch::Sender<u32>,
+    visited: Mutex<BTreeSet<Point>>,
     /// What identifiers of the cloud's own stand for, as far as its answers said.
     names: Mutex<BTreeMap<String, String>>,
 }
 
-#[derive(Default)]
-struct Trap {
-    set: Set,
-    visited: BTreeSet<Point>,
+/// The proxy of one run, with a port of its own: what a client that was killed had still sent concerns no later one. It
+/// ends when dropped.
+pub(crate) struct Watch {
+    pub(crate) url: String,
+    run: Arc<Run>,
+    server: JoinHandle<()>,
+}
+
+struct Run {
+    shared: Arc<Shared>,
+    seen: Mutex<Vec<Asked>>,
+    set: Mutex<Set>,
+    /// The client's process; 0 until it is known.
+    victim: watch::Sender<u32>,
 }
 
 /// Whether a client is to die.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Set {
-    #[default]
     Off,
     Armed,
     Sprung,
@@ -93,93 +95,92 @@ enum Fate {
 }
 
 impl Proxy {
-    pub(crate) async fn before(gateway: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let shared = Arc::new(Shared {
+    pub(crate) fn before(gateway: &str) -> Self {
+        Self(Arc::new(Shared {
             gateway: gateway.to_owned(),
             client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
-            seen: Mutex::default(),
-            trap: Mutex::default(),
-            victim: watch::Sender::new(0),
+            visited: Mutex::default(),
             names: Mutex::default(),
-        });
-        let app = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        }))
+    }
+
+    /// Watches one run. With `deadly`, its first request that nobody died at, at one of the moments, is its last.
+    pub(crate) async fn watch(&self, deadly: bool) -> Watch {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let set = Mutex::new(if deadly { Set::Armed } else { Set::Off });
+        let (shared, victim) = (Arc::clone(&self.0), watch::Sender::new(0));
+        let run = Arc::new(Run { shared, seen: Mutex::default(), set, victim });
+        let app = Router::new().fallback(answer).with_state(Arc::clone(&run));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
-        Self { url, shared, server }
-    }
-
-    /// Forgets what was asked so far, and which process asks.
-    pub(crate) fn begin(&self) {
-        lock(&self.shared.seen).clear();
-        self.shared.victim.send_replace(0);
-    }
-
-    /// Says which process asks from now on.
-    pub(crate) fn client(&self, pid: u32) {
-        self.shared.victim.send_replace(pid);
-    }
-
-    /// Lets the next request that nobody died at, at one of the moments, be the client's last.
-    pub(crate) fn arm(&self, armed: bool) {
-        lock(&self.shared.trap).set = if armed { Set::Armed } else { Set::Off };
+        Watch { url, run, server }
     }
 
     pub(crate) fn visited(&self) -> BTreeSet<Point> {
-        lock(&self.shared.trap).visited.clone()
-    }
-
-    /// Returns what was asked since the beginning, in order.
-    pub(crate) fn seen(&self) -> Vec<Asked> {
-        lock(&self.shared.seen).clone()
+        lock(&self.0.visited).clone()
     }
 }
 
-impl Drop for Proxy {
+impl Watch {
+    /// Says which process asks.
+    pub(crate) fn client(&self, pid: u32) {
+        self.run.victim.send_replace(pid);
+    }
+
+    /// Returns what was asked, in order.
+    pub(crate) fn seen(&self) -> Vec<Asked> {
+        lock(&self.run.seen).clone()
+    }
+}
+
+impl Drop for Watch {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
+async fn answer(State(run): State<Arc<Run>>, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, LARGEST).await else { return failure(StatusCode::PAYLOAD_TOO_LARGE) };
-    let asked = Asked::read(&head, &body, &lock(&shared.names));
-    lock(&shared.seen).push(asked.clone());
-    let fate = shared.fate(&asked);
-    match fate {
-        Fate::Kills(Moment::Before) => {
-            shared.kill().await;
-            return std::future::pending().await;
+    let asked = Asked::read(&head, &body, &lock(&run.shared.names));
+    lock(&run.seen).push(asked.clone());
+    // A client that is gone, or no longer wants to know, takes back nothing that it asked for; nor does it escape.
+    let answer = tokio::spawn(async move {
+        let fate = run.fate(&asked);
+        match fate {
+            Fate::Kills(Moment::Before) => {
+                run.kill().await;
+                None
+            }
+            Fate::Kills(Moment::After) => {
+                run.shared.pass(head, body).await;
+                run.kill().await;
+                None
+            }
+            Fate::Held => None,
+            Fate::Passes => Some(run.shared.pass(head, body).await),
         }
-        // Ends with the connection.
-        Fate::Held => return std::future::pending().await,
-        Fate::Kills(Moment::After) | Fate::Passes => (),
-    }
-    // A client that is gone takes back nothing that it asked for: what is under way goes on.
-    let passed = tokio::spawn({
-        let shared = Arc::clone(&shared);
-        async move { shared.pass(head, body).await }
     });
-    let answer = passed.await.unwrap_or_else(|_| failure(StatusCode::BAD_GATEWAY));
-    if fate == Fate::Kills(Moment::After) {
-        shared.kill().await;
+    match answer.await.unwrap_or_else(|_| Some(failure(StatusCode::BAD_GATEWAY))) {
+        Some(it) => it,
+        // Ends with the connection.
+        None => std::future::pending().await,
     }
-    answer
 }
 
-impl Shared {
+impl Run {
     /// Decides what becomes of a request. While a client is to die, none that nobody died at yet takes effect unseen.
     fn fate(&self, asked: &Asked) -> Fate {
-        let mut trap = lock(&self.trap);
-        match trap.set {
+        let mut set = lock(&self.set);
+        match *set {
             Set::Off => Fate::Passes,
             Set::Sprung => Fate::Held,
             Set::Armed => {
-                let open = |it: &Moment| !trap.visited.contains(&Point(asked.clone(), *it));
+                let mut visited = lock(&self.shared.visited);
+                let open = |it: &Moment| !visited.contains(&Point(asked.clone(), *it));
                 let Some(moment) = [Moment::Before, Moment::After].into_iter().find(open) else { return Fate::Passes };
-                trap.set = Set::Sprung;
-                trap.visited.insert(Point(asked.clone(), moment));
+                visited.insert(Point(asked.clone(), moment));
+                *set = Set::Sprung;
                 Fate::Kills(moment)
             }
         }
@@ -191,7 +192,9 @@ impl Shared {
         // Its parent waits for it after this, so the number cannot be another process's yet.
         kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).expect("it ran until now");
     }
+}
 
+impl Shared {
     async fn pass(&self, mut head: Parts, body: Bytes) -> Response<Body> {
         let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
         head.uri = format!("{}{target}", self.gateway).parse::<Uri>().expect("a URL");
