@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// What the stack defines, by kind. Schemas live in their database and are seen by `diff` only.
 const DEFINED: [(&str, usize); 8] = [
-    ("bucket", 2),
+    ("bucket", 1),
     ("cluster", 1),
     ("database", 1),
     ("function", 2),
