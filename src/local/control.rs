@@ -112,6 +112,10 @@ pub async fn stop(home: &Home) -> Result<bool> {
         }
         sleep(Duration::from_millis(10)).await;
     }
+    // The lock is released a moment before the process is gone.
+    if let Some(record) = &record {
+        process::wait_gone(&[record.supervisor], Duration::from_secs(5)).await;
+    }
     supervisor::clear_leftovers(home).await?;
     Ok(ran)
 }
