@@ -13,16 +13,12 @@ use crate::{
         aws::{Aws, Target as Endpoint},
     },
     command::{Global, Result, error, local},
+    local::{ACCOUNT, REGION},
     resource::{Cx, KINDS, Lives, Scope},
     stack::{self, Stack, Target},
     state::{FileStore, Store},
     template::Templates,
 };
-
-/// The local cloud's account, which is also its access key: that is how it knows whose requests they are.
-const LOCAL_ACCOUNT: &str = "000000000000";
-/// The region of stacks that name none.
-const REGION: &str = "us-east-1";
 
 /// A project.
 #[derive(Clone, Debug)]
@@ -79,12 +75,13 @@ impl Project {
             Target::Aws => (None, None),
             Target::Local => {
                 let endpoint = local::endpoint(&self.home, start, tell).await?;
-                (Some(endpoint), Some((LOCAL_ACCOUNT.to_owned(), "local".to_owned())))
+                // The access key is the account: that is how it knows whose requests they are.
+                (Some(endpoint), Some((ACCOUNT.to_owned(), "local".to_owned())))
             }
         };
         let here = endpoint.is_some();
         let aws = Aws::connect(&Endpoint { region: region.clone(), endpoint, keys }).await;
-        let account = if here { LOCAL_ACCOUNT.to_owned() } else { account(&aws).await? };
+        let account = if here { ACCOUNT.to_owned() } else { account(&aws).await? };
         if let Some(wanted) = stack.settings.account.as_ref().filter(|it| !here && **it != account) {
             let (stack, wanted) = (stack.name.clone(), wanted.clone());
             return Err(error::Problem::WrongAccount { stack, wanted, found: account }.into());
