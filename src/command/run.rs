@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     address::Address,
-    artifact::{self, Build},
+    artifact,
     command::{
         Error, Exit, Global, Result,
         consent::{Consent, Question},
@@ -71,7 +71,8 @@ impl Run {
         let (terminal, started) = (global.terminal(), Instant::now());
         let project = Project::open(global)?;
         let stack = project.load(stack)?;
-        let requests = if needs.build { builds(&stack)? } else { BTreeSet::new() };
+        let requests =
+            if needs.build { super::build::requests(&stack)?.into_keys().collect() } else { BTreeSet::new() };
         let preparing = Preparing::new(terminal);
         let (built, said) = (|it| tell(&preparing, it), |it: String| preparing.say(&it));
         let (artifacts, cx) = tokio::join!(
@@ -285,17 +286,6 @@ pub fn tell(preparing: &Preparing, it: artifact::Progress) {
         }
         artifact::Progress::Done { elapsed: None, .. } => (),
     }
-}
-
-/// Collects what must be built before the stack can be planned.
-fn builds(stack: &Stack) -> Result<BTreeSet<Build>> {
-    let mut builds = BTreeSet::new();
-    for (address, definition) in &stack.resources {
-        if let Some(kind) = resource::kind(KINDS, &address.kind) {
-            builds.extend(kind.build(&definition.spec).map_err(error::internal)?);
-        }
-    }
-    Ok(builds)
 }
 
 fn definition(plan: &Plan, holder: &Holder) -> Definition {
