@@ -3,11 +3,11 @@
 
 /// Addresses, references, names: how resources are told apart.
 pub mod address;
-/// Builds: Lambda zips.
+/// Builds: Lambda zips, Python wheels.
 pub mod artifact;
 /// What is typed on the command line.
 pub mod cli;
-/// Thin clients of AWS, Kafka and PostgreSQL.
+/// Thin clients of AWS, Databricks and Kafka.
 pub mod client;
 /// The verbs: one file each.
 pub mod command;
