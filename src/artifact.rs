@@ -14,9 +14,11 @@ mod archive;
 mod cargo;
 mod elf;
 mod error;
+mod file;
 mod index;
 mod lambda;
 mod toolchain;
+mod wheel;
 mod zig;
 
 pub use elf::{GLIBC, Unsuited, Version};
@@ -32,12 +34,24 @@ pub enum Build {
         /// What it runs on.
         architecture: Architecture,
     },
+    /// A Python wheel, of a project that hatchling builds.
+    Wheel {
+        /// The folder that holds its `pyproject.toml`, relative to the project's root.
+        project: PathBuf,
+    },
+    /// A file as it is.
+    File {
+        /// Where it lies, relative to the project's root.
+        path: PathBuf,
+    },
 }
 
 impl fmt::Display for Build {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lambda { package, architecture } => write!(f, "lambdas/{package} ({architecture})"),
+            Self::Wheel { project } => write!(f, "the wheel of {}", project.display()),
+            Self::File { path } => write!(f, "{}", path.display()),
         }
     }
 }
@@ -124,7 +138,7 @@ pub enum Progress {
     Done {
         /// What was asked for.
         build: Build,
-        /// The size of the binary within, in bytes.
+        /// The size of what is packed within, in bytes.
         binary: u64,
         /// How long the build took that it was part of; `None` when its inputs had not changed.
         elapsed: Option<Duration>,
@@ -133,8 +147,8 @@ pub enum Progress {
 
 /// Builds what is asked for, or finds that it is there already.
 ///
-/// `root` is the project, `home` the folder that the tool writes to (`.ecomctl`); zips lie in `home/artifacts`, named
-/// by the SHA-256 of their content, compiled code in cargo's own target folder.
+/// `root` is the project, `home` the folder that the tool writes to (`.ecomctl`); what is built lies in `home/artifacts`,
+/// named by the SHA-256 of its content, compiled code in cargo's own target folder.
 ///
 /// # Errors
 /// [`Error`], before anything is deployed.
@@ -159,19 +173,41 @@ async fn build_in(
         return Ok(Artifacts::new());
     }
     let folder = home.join("artifacts");
+    let mut found = Artifacts::new();
+    let mut lambdas = BTreeSet::new();
+    for request in requests {
+        let started = Instant::now();
+        let (artifact, built) = match request {
+            Build::Lambda { package, architecture } => {
+                lambdas.insert((package.as_str(), *architecture));
+                continue;
+            }
+            Build::Wheel { project } => {
+                let folder = folder.join("wheels");
+                std::fs::create_dir_all(&folder).map_err(Error::disk("create", &folder))?;
+                wheel::Shop { root, home, folder: &folder, progress }.build(project).await?
+            }
+            Build::File { path } => (file::take(root, &folder.join("files"), path)?, false),
+        };
+        let elapsed = built.then(|| started.elapsed());
+        progress(Progress::Done { build: request.clone(), binary: artifact.size, elapsed });
+        found.insert(request.clone(), artifact);
+    }
+    if lambdas.is_empty() {
+        return Ok(found);
+    }
     let mut index = index::Index::load(&folder);
     let toolchain = toolchain::identify(root, &mut index).await?;
-    let mut found = Artifacts::new();
     let mut missing: BTreeMap<Architecture, BTreeSet<String>> = BTreeMap::new();
-    for request in requests {
-        let Build::Lambda { package, architecture } = request;
-        match index.find(root, &toolchain, package, *architecture) {
+    for (package, architecture) in lambdas {
+        match index.find(root, &toolchain, package, architecture) {
             Some((artifact, binary)) => {
-                progress(Progress::Done { build: request.clone(), binary, elapsed: None });
-                found.insert(request.clone(), artifact);
+                let build = Build::Lambda { package: package.to_owned(), architecture };
+                progress(Progress::Done { build: build.clone(), binary, elapsed: None });
+                found.insert(build, artifact);
             }
             None => {
-                missing.entry(*architecture).or_default().insert(package.clone());
+                missing.entry(architecture).or_default().insert(package.to_owned());
             }
         }
     }

@@ -47,6 +47,7 @@ kinds! {
     database: Database,
     function: Function,
     log_group: LogGroup,
+    package: Package,
     role: Role,
     schema: Schema,
     secret: Secret,

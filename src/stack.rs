@@ -144,9 +144,24 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Account>")]
     pub account: Option<String>,
+    /// The Databricks workspace. Default: what `DATABRICKS_…` variables or `~/.databrickscfg` say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub databricks: Option<Workspace>,
     /// Tags that every resource gets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+}
+
+/// Which Databricks workspace a stack is deployed to. Credentials never stand here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Workspace {
+    /// The profile of `~/.databrickscfg` that names the workspace and the credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The workspace's address, such as `https://dbc-1234.cloud.databricks.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// An AWS region such as `eu-central-1`.

@@ -89,6 +89,44 @@ pub enum Error {
         /// What went wrong, in pip's words.
         reason: String,
     },
+    /// There is no Python project.
+    #[error("there is no Python project in {}: it has no pyproject.toml", project.display())]
+    #[diagnostic(code(build::project), help("name the folder that holds it, relative to the project's root"))]
+    NoProject {
+        /// The folder asked for.
+        project: PathBuf,
+    },
+    /// The Python project is built by something else.
+    #[error("{}/pyproject.toml does not name the build backend hatchling", project.display())]
+    #[diagnostic(
+        code(build::backend),
+        help("write `[build-system]` with `requires = [\"hatchling\"]` and `build-backend = \"hatchling.build\"`")
+    )]
+    Backend {
+        /// The folder asked for.
+        project: PathBuf,
+    },
+    /// What builds wheels cannot be installed.
+    #[error("cannot install hatchling, which builds wheels: {reason}")]
+    #[diagnostic(
+        code(build::python),
+        help(
+            "needs Python 3.9 or later with venv and pip (Debian: `apt-get install python3-venv`), and a Python package index"
+        )
+    )]
+    Python {
+        /// What went wrong, in pip's words.
+        reason: String,
+    },
+    /// The wheel cannot be built.
+    #[error("cannot build the wheel of {}\n\n{output}", project.display())]
+    #[diagnostic(code(build::wheel), help("mend the error above; nothing was changed anywhere"))]
+    Wheel {
+        /// The folder asked for.
+        project: PathBuf,
+        /// What hatchling says, verbatim.
+        output: String,
+    },
     /// A file cannot be read or written.
     #[error("cannot {action} {}: {cause}", path.display())]
     #[diagnostic(code(build::disk))]

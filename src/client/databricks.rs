@@ -122,9 +122,8 @@ impl fmt::Debug for Hidden {
 
 /// Reads an answer as what it should be.
 fn read<T: serde::de::DeserializeOwned>(operation: &'static str, answer: Value) -> Result<T> {
-    serde_json::from_value(answer).map_err(|err| {
-        Error::new(SERVICE, operation, Reason::Other, format!("the answer is not as documented: {err}"))
-    })
+    serde_json::from_value(answer)
+        .map_err(|err| Error::new(SERVICE, operation, Reason::Other, format!("the answer is not as documented: {err}")))
 }
 
 /// Says that the configuration is missing or wrong.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     address::Address,
-    artifact::{self, Artifact, Build, Progress},
+    artifact::{self, Architecture, Artifact, Build, Progress},
     command::{
         Error, Exit, Global, Result, error,
         project::{Project, StackArg},
@@ -22,10 +22,10 @@ use crate::{
     stack::Stack,
 };
 
-/// Build the Lambdas that a stack deploys; `up` and `diff` do so by themselves
+/// Build the Lambdas and wheels that a stack deploys; `up` and `diff` do so by themselves
 ///
 /// What has not changed since the last time is not built again. The zips are the same wherever the same binary is
-/// packed; their digests are what Lambda calls `CodeSha256`.
+/// packed; the digests of Lambdas are what Lambda calls `CodeSha256`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -82,7 +82,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     } else if lines.is_empty() {
         terminal.print(&format!("{} deploys nothing that is built", stack.name));
     } else {
-        let headings = ["PACKAGE", "ARCHITECTURE", "ZIP", "BINARY", "SHA-256", ""];
+        let headings = ["PACKAGE", "ARCHITECTURE", "PACKED", "BINARY", "SHA-256", ""];
         terminal.print(&table(&headings, lines.iter().map(Line::text), terminal.out));
     }
     Ok(Exit::Done)
@@ -125,13 +125,16 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn text(&self) -> Vec<String> {
-        let Build::Lambda { package, architecture } = self.build;
+        let (package, architecture) = named(self.build);
         let size = |bytes| ByteSize::b(bytes).display().iec().to_string();
         let what =
             self.elapsed.map_or_else(|| "unchanged".to_owned(), |it| format!("built in {}", human::duration(it)));
         vec![
-            format!("lambdas/{package}"),
-            architecture.to_string(),
+            match self.build {
+                Build::Lambda { .. } => format!("lambdas/{package}"),
+                Build::Wheel { .. } | Build::File { .. } => package,
+            },
+            architecture.map(|it| it.to_string()).unwrap_or_default(),
             size(self.artifact.size),
             size(self.binary),
             self.artifact.sha256.clone(),
@@ -140,7 +143,7 @@ impl Line<'_> {
     }
 
     fn json(&self) -> Value {
-        let Build::Lambda { package, architecture } = self.build;
+        let (package, architecture) = named(self.build);
         json!({
             "package": package,
             "architecture": architecture,
@@ -155,10 +158,17 @@ impl Line<'_> {
     }
 }
 
+/// What a build is called, and what it is for where that matters.
+fn named(build: &Build) -> (String, Option<Architecture>) {
+    match build {
+        Build::Lambda { package, architecture } => (package.clone(), Some(*architecture)),
+        Build::Wheel { project: path } | Build::File { path } => (path.display().to_string(), None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifact::Architecture;
 
     #[test]
     fn artifacts_are_shown_with_size_digest_and_what_happened() {

@@ -11,6 +11,7 @@ use crate::{
     client::{
         self, Reason,
         aws::{Aws, Target as Endpoint},
+        databricks::{self, Databricks},
     },
     command::{Global, Result, error, local},
     local::{ACCOUNT, REGION},
@@ -88,13 +89,24 @@ impl Project {
         }
         Ok(Cx {
             aws: Arc::new(aws),
+            databricks: Arc::new(Databricks::new(workspace(stack, here))),
             scope: Scope { stack: stack.name.clone(), account, region },
             templates: Arc::new(Templates::new(self.root.join("templates"))),
             artifacts: Arc::new(BTreeMap::new()),
             tags: stack.settings.tags.clone(),
             lives: Lives::default(),
+            specs: Arc::new(stack.resources.iter().map(|(address, it)| (address.clone(), it.spec.clone())).collect()),
         })
     }
+}
+
+/// Says which Databricks workspace a stack is deployed to. Nothing is asked of it before a kind does.
+fn workspace(stack: &Stack, here: bool) -> databricks::Target {
+    if here {
+        return databricks::Target::ambient().host(Some("http://127.0.0.1:14568".to_owned())).token("local");
+    }
+    let named = stack.settings.databricks.clone().unwrap_or_default();
+    databricks::Target::ambient().host(named.host).profile(named.profile)
 }
 
 /// Asks whose the credentials are. Every other request would fail too where this one does.

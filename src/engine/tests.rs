@@ -88,11 +88,13 @@ fn cx() -> Cx {
     });
     Cx {
         aws: aws.clone(),
+        databricks: crate::resource::testing::databricks("http://127.0.0.1:9"),
         scope: Scope { stack: "s".into(), account: "0".into(), region: "r".into() },
         templates: Arc::new(Templates::new("templates")),
         artifacts: Arc::default(),
         tags: BTreeMap::new(),
         lives: Lives::default(),
+        specs: Arc::default(),
     }
 }
 

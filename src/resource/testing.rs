@@ -4,13 +4,21 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Cx, Lives, Scope};
 use crate::{
-    client::aws::{Aws, Target},
+    client::{
+        aws::{Aws, Target},
+        databricks::{self, Databricks},
+    },
     template::Templates,
 };
 
 /// Makes a context without templates. Its clients reach nothing.
 pub(crate) fn cx() -> Cx {
     cx_with(&[]).0
+}
+
+/// Makes a client of the workspace at this address, whatever the environment says.
+pub(crate) fn databricks(host: &str) -> Arc<Databricks> {
+    Arc::new(Databricks::new(databricks::Target::ambient().host(Some(host.to_owned())).token("x")))
 }
 
 /// Makes a context with these templates, which live as long as the folder.
@@ -28,12 +36,14 @@ pub(crate) fn cx_with(templates: &[(&str, &str)]) -> (Cx, tempfile::TempDir) {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let cx = Cx {
+        databricks: databricks("http://127.0.0.1:9"),
         aws: Arc::new(runtime.block_on(Aws::connect(&target))),
         scope: Scope { stack: "s".into(), account: "000000000000".into(), region: target.region },
         templates: Arc::new(Templates::new(root.path())),
         artifacts: Arc::default(),
         tags: BTreeMap::new(),
         lives: Lives::default(),
+        specs: Arc::default(),
     };
     (cx, root)
 }

@@ -1,7 +1,7 @@
 //! A local cloud for the tests, and stacks on it that the engine runs in this very process.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -12,7 +12,10 @@ use std::{
 use ecomctl::{
     address::{Address, Name},
     artifact,
-    client::aws::{Aws, Target},
+    client::{
+        aws::{Aws, Target},
+        databricks::{self, Databricks},
+    },
     engine::{Engine, Goal, Mandate, Observed, Plan},
     local::{self, Endpoints, Home},
     resource::{Cx, KINDS, Kind, Lives, Phase, Scope},
@@ -65,6 +68,7 @@ impl Place {
             endpoint: Some(self.endpoints.gateway.clone()),
             keys: Some((self.endpoints.account.clone(), "secret".to_owned())),
         };
+        let workspace = databricks::Target::ambient().host(Some(self.endpoints.databricks.clone())).token("local");
         let build = |(address, it): (&Address, &stack::Definition)| {
             let kind = ecomctl::resource::kind(KINDS, &address.kind).expect("a kind");
             kind.build(&it.spec).expect("readable")
@@ -75,6 +79,7 @@ impl Place {
         let artifacts = artifact::build(root, &scratch().join("artifacts"), &requests, &|_| ()).await.expect("builds");
         let cx = Cx {
             aws: Arc::new(Aws::connect(&target).await),
+            databricks: Arc::new(Databricks::new(workspace)),
             scope: Scope {
                 stack: stack.name.clone(),
                 account: self.endpoints.account.clone(),
@@ -84,6 +89,7 @@ impl Place {
             artifacts: Arc::new(artifacts),
             tags: stack.settings.tags.clone(),
             lives: Lives::default(),
+            specs: specs(&stack),
         };
         let file = self.dir.path().join(format!("{name}.json"));
         Stage { stack, cx, store: Arc::new(FileStore::new(&file)), file }
@@ -104,6 +110,7 @@ impl Stage {
     /// Goes on with another definition of the same stack.
     pub(crate) fn switch(&mut self, stack: Stack) {
         self.cx.tags = stack.settings.tags.clone();
+        self.cx.specs = specs(&stack);
         self.stack = stack;
     }
 
@@ -179,6 +186,11 @@ impl Stage {
         }
         Err("it does not become ready".to_owned())
     }
+}
+
+/// What a stack wants of its resources.
+fn specs(stack: &Stack) -> Arc<BTreeMap<Address, serde_json::Value>> {
+    Arc::new(stack.resources.iter().map(|(address, it)| (address.clone(), it.spec.clone())).collect())
 }
 
 /// Where what all tests share lies: downloaded software and built Lambdas.

@@ -192,11 +192,7 @@ fn default(profiles: &BTreeMap<String, Settings>) -> Option<&Settings> {
 }
 
 /// The only profile of a workspace.
-fn of_host<'a>(
-    profiles: &'a BTreeMap<String, Settings>,
-    host: &str,
-    path: &PathBuf,
-) -> Result<Option<&'a Settings>> {
+fn of_host<'a>(profiles: &'a BTreeMap<String, Settings>, host: &str, path: &PathBuf) -> Result<Option<&'a Settings>> {
     let same = |it: &&(&String, &Settings)| it.1.get("host").is_some_and(|it| normal(it) == normal(host));
     let all: Vec<_> = profiles.iter().collect();
     match all.iter().filter(same).collect::<Vec<_>>().as_slice() {
@@ -242,7 +238,8 @@ mod tests {
         assert_eq!((found.host.as_str(), found.credentials), ("https://env.example.com", token("dapi-env")));
 
         let explicit = Target::ambient().host(Some("http://127.0.0.1:14568".into())).token("x");
-        let all = [("DATABRICKS_CLIENT_ID", "i"), ("DATABRICKS_CLIENT_SECRET", "s"), ("DATABRICKS_AUTH_TYPE", "oauth-m2m")];
+        let all =
+            [("DATABRICKS_CLIENT_ID", "i"), ("DATABRICKS_CLIENT_SECRET", "s"), ("DATABRICKS_AUTH_TYPE", "oauth-m2m")];
         let found = look(&explicit, &[&variables[..], &all].concat(), FILE).expect("what is explicit");
         assert_eq!((found.host.as_str(), found.credentials), ("http://127.0.0.1:14568", token("x")));
     }

@@ -62,7 +62,8 @@ impl Databricks {
             let page = token.take().map(|it| ("page_token", it));
             let query = [("job_id", id.to_string())].into_iter().chain(page).collect();
             let answer = self.get(OPERATION, "/api/2.2/jobs/get", query).await?;
-            token = answer.get("next_page_token").and_then(Value::as_str).map(str::to_owned).filter(|it| !it.is_empty());
+            token =
+                answer.get("next_page_token").and_then(Value::as_str).map(str::to_owned).filter(|it| !it.is_empty());
             let next: Job = read(OPERATION, answer)?;
             let mut job = match whole.take() {
                 Some(job) => merged(job, next),

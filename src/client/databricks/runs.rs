@@ -231,7 +231,8 @@ impl Databricks {
             let page = token.take().map(|it| ("page_token", it));
             let query = [("run_id", id.to_string())].into_iter().chain(page).collect();
             let answer = self.get(OPERATION, "/api/2.2/jobs/runs/get", query).await?;
-            token = answer.get("next_page_token").and_then(Value::as_str).map(str::to_owned).filter(|it| !it.is_empty());
+            token =
+                answer.get("next_page_token").and_then(Value::as_str).map(str::to_owned).filter(|it| !it.is_empty());
             let next: Run = read(OPERATION, answer)?;
             let run = whole.get_or_insert_with(|| Run { tasks: Vec::new(), ..next.clone() });
             run.tasks.extend(next.tasks);

@@ -63,17 +63,24 @@ enum Attempt {
     /// It failed for good.
     Failed(Error),
     /// It may pass when sent again, after the pause that was asked for. `sent` says whether it may have taken effect.
-    Again { err: Error, pause: Option<Duration>, sent: bool },
+    Again {
+        err: Error,
+        pause: Option<Duration>,
+        sent: bool,
+    },
 }
 
 impl Connection {
     pub(super) fn new(config: Config) -> Result<Self> {
         let broken = |err: &dyn std::fmt::Display| unusable(format!("no client can be made: {err}"));
-        let mut http = Client::builder().user_agent(concat!("ecomctl/", env!("CARGO_PKG_VERSION"))).connect_timeout(CONNECT);
+        let mut http =
+            Client::builder().user_agent(concat!("ecomctl/", env!("CARGO_PKG_VERSION"))).connect_timeout(CONNECT);
         http = match config.host.strip_prefix("http://") {
             // Only plain HTTP, and to this machine alone: nothing else may see a token.
             Some(host) if is_loopback(host) => http.no_proxy(),
-            Some(_) => return Err(unusable(format!("{} would send credentials in the clear: use https://", config.host))),
+            Some(_) => {
+                return Err(unusable(format!("{} would send credentials in the clear: use https://", config.host)));
+            }
             None => {
                 let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
                 let tls = rustls::ClientConfig::builder_with_provider(provider);

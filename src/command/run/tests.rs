@@ -91,11 +91,13 @@ async fn run(home: &std::path::Path) -> Run {
         kinds: KIND,
         cx: Cx {
             aws: Arc::new(Aws::connect(&endpoint).await),
+            databricks: crate::resource::testing::databricks("http://127.0.0.1:9"),
             scope: Scope { stack: "test".into(), account: "000000000000".into(), region: "us-east-1".into() },
             templates: Arc::new(Templates::new(home)),
             artifacts: Arc::new(BTreeMap::new()),
             tags: BTreeMap::new(),
             lives: Lives::default(),
+            specs: Arc::default(),
         },
         verbose: false,
         started: Instant::now(),

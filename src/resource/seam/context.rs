@@ -15,7 +15,7 @@ use super::kind::Observation;
 use crate::{
     address::{Address, AnyRef, Kinded, NameRef, Owner, Ref},
     artifact::{Artifact, Build},
-    client::aws::Aws,
+    client::{aws::Aws, databricks::Databricks},
     resource::{Error, Resource, Result},
     template::Templates,
 };
@@ -77,6 +77,8 @@ impl Lives {
 pub struct Cx {
     /// The AWS clients.
     pub aws: Arc<Aws>,
+    /// The client of the Databricks workspace. Asks for no configuration before it is used.
+    pub databricks: Arc<Databricks>,
     /// Where the stack lives.
     pub scope: Scope,
     /// The templates of the project.
@@ -87,6 +89,8 @@ pub struct Cx {
     pub tags: BTreeMap<String, String>,
     /// What the stack's resources turned out to be.
     pub lives: Lives,
+    /// What the stack wants of its resources.
+    pub specs: Arc<BTreeMap<Address, Value>>,
 }
 
 impl Cx {
@@ -99,6 +103,17 @@ impl Cx {
         let seen = self.lives.get(&address).ok_or_else(|| Error::NotReady(address.clone()))?;
         let live: Arc<dyn Any + Send + Sync> = seen.live;
         live.downcast().map_err(|_| Error::NotReady(address))
+    }
+
+    /// Returns what the stack wants of another resource: what follows from that is known before the other changes, where
+    /// [`Cx::live`] still shows the old.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] where the stack does not define it.
+    pub fn spec<R: Resource>(&self, of: &Ref<R>) -> Result<R> {
+        let spec = self.specs.get(&of.address()).ok_or_else(|| Error::NotReady(of.address()))?;
+        R::deserialize(spec)
+            .map_err(|err| Error::Unusable(format!("the spec of {} cannot be read: {err}", of.address())))
     }
 
     /// Returns one output of a resource that must be ready.
