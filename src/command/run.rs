@@ -32,7 +32,7 @@ use crate::{
         progress::Progress,
         summary::{Outcome, Outputs, Tally},
     },
-    resource::{self, Cx, KINDS, Kind},
+    resource::{Cx, KINDS, Kind},
     stack::Stack,
     state::{Definition, Document, Edit, Holder, Session, SessionError},
 };

@@ -236,7 +236,7 @@ impl<'a> Known<'a> {
         Some(Refusal {
             field: None,
             reason: format!("{} exists already and is not ours: {why}", self.name.physical),
-            help: format!("ecomctl adopt {} {}", self.name.owner.stack, self.address),
+            help: own::LEFT_ALONE.to_owned(),
         })
     }
 }
