@@ -37,6 +37,8 @@ verbs! {
     Teardown: teardown,
     Unprotect: unprotect,
     Status: status,
+    Run: run_now,
+    Logs: logs,
     Build: build,
     Produce: produce,
     State: state,
@@ -202,6 +204,8 @@ mod tests {
           teardown     Delete everything that a stack owns, after asking
           unprotect    Let protected resources of a stack be deleted again; deletes nothing
           status       Show what a stack is doing: topics and lag, functions, tables, rejected events
+          run          Run a job now, follow its tasks, and end as it does
+          logs         Show what a function or a job printed
           build        Build the Lambdas that a stack deploys; `up` and `diff` do so by themselves
           produce      Fill a stack's topics with the events of a made-up shop
           state        Show what is recorded of a stack
@@ -250,6 +254,7 @@ mod tests {
           7  another run is at work on the stack
           8  a build failed
           9  refused: protection, data loss without consent, or a stale plan
+          10 what was run failed: a job, a query
 
         Files are written below `.ecomctl/` of the project only, or below $ECOMCTL_HOME.
         ");

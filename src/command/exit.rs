@@ -26,11 +26,13 @@ pub enum Exit {
     Build = 8,
     /// It would destroy something that is protected, or data without consent, or the plan is stale.
     Refused = 9,
+    /// What was run ended with a failure of its own: a job, a query.
+    Failed = 10,
 }
 
 impl Exit {
     /// All of them, with what they mean.
-    pub const ALL: [(Self, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Done, "done"),
         (Self::Internal, "internal error"),
         (Self::Usage, "wrong usage"),
@@ -41,6 +43,7 @@ impl Exit {
         (Self::Locked, "another run is at work on the stack"),
         (Self::Build, "a build failed"),
         (Self::Refused, "refused: protection, data loss without consent, or a stale plan"),
+        (Self::Failed, "what was run failed: a job, a query"),
     ];
 
     /// Returns the number.
@@ -50,7 +53,7 @@ impl Exit {
 
     /// Writes the table that the help shows.
     pub fn table() -> String {
-        let lines = Self::ALL.iter().map(|(it, meaning)| format!("  {}  {meaning}", it.code()));
+        let lines = Self::ALL.iter().map(|(it, meaning)| format!("  {:<2} {meaning}", it.code()));
         format!("Exit codes:\n{}", lines.collect::<Vec<_>>().join("\n"))
     }
 }
@@ -68,6 +71,6 @@ mod tests {
     #[test]
     fn the_table_is_complete_and_in_order() {
         let codes: Vec<_> = Exit::ALL.iter().map(|it| it.0.code()).collect();
-        assert_eq!(codes, (0..10).collect::<Vec<_>>());
+        assert_eq!(codes, (0..11).collect::<Vec<_>>());
     }
 }

@@ -1,0 +1,249 @@
+//! A run of a job as people follow it: a line for each task that begins or ends, and the result.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use miette::Diagnostic;
+use serde_json::json;
+
+use crate::{
+    address::Address,
+    client::databricks::runs::{LifeCycle, Outcome, Output, Run, Task},
+    report::{Terminal, Tone, human, preparing::Preparing},
+};
+
+/// So many of the last lines of a trace are shown.
+const TRACE: usize = 20;
+
+/// Shows a run while it goes on.
+#[derive(Debug)]
+pub(super) struct View {
+    terminal: Terminal,
+    job: Address,
+    spinner: Option<Preparing>,
+    seen: BTreeMap<(String, i64), LifeCycle>,
+    begun: Instant,
+    told: bool,
+}
+
+impl View {
+    /// Begins to show the run of a job.
+    pub(super) fn new(terminal: Terminal, job: Address) -> Self {
+        let spinner = Some(Preparing::new(terminal));
+        Self { terminal, job, spinner, seen: BTreeMap::new(), begun: Instant::now(), told: false }
+    }
+
+    /// Shows what has changed since the last look.
+    pub(super) fn update(&mut self, run: &Run) {
+        if !self.told {
+            self.told = true;
+            let page = run.run_page_url.as_deref().map(|it| format!(" · {it}")).unwrap_or_default();
+            self.say(&format!("run {} of {}{page}", run.run_id, self.job), "run", run.run_id.into());
+        }
+        for task in &run.tasks {
+            let state = task.state.life_cycle_state;
+            let before = self.seen.insert((task.task_key.clone(), task.attempt_number), state);
+            if before != Some(state) {
+                self.change(task, before);
+            }
+        }
+        let running: Vec<_> = run.tasks.iter().filter(|it| it.state.life_cycle_state == LifeCycle::Running).collect();
+        let names = running.iter().map(|it| it.task_key.as_str()).collect::<Vec<_>>().join(", ");
+        let doing = match (names.is_empty(), run.state.life_cycle_state) {
+            (false, _) => format!("{names} running"),
+            (true, LifeCycle::Queued) => "queued: waiting for another run".to_owned(),
+            (true, _) => "waiting for its cluster".to_owned(),
+        };
+        if let Some(it) = &self.spinner {
+            it.busy(&doing);
+        }
+    }
+
+    fn change(&self, task: &Task, before: Option<LifeCycle>) {
+        let state = task.state.life_cycle_state;
+        let attempt =
+            if task.attempt_number > 0 { format!(" (attempt {})", task.attempt_number + 1) } else { String::new() };
+        let name = format!("{}{attempt}", task.task_key);
+        let text = match state {
+            LifeCycle::Running => format!("{name} began"),
+            LifeCycle::WaitingForRetry => format!("{name} failed, and is tried again"),
+            it if it.is_over() => {
+                let took = took(task.start_time, task.end_time).map(|it| format!(" after {}", human::duration(it)));
+                format!("{name} ended {}{}", ended(task), took.unwrap_or_default())
+            }
+            // Waiting is how each begins; nobody needs to be told.
+            _ if before.is_none() => return,
+            _ => return,
+        };
+        self.say(&text, "task", json!({ "task": task.task_key, "attempt": task.attempt_number, "state": state }));
+    }
+
+    /// Shows that the run was asked to stop.
+    pub(super) fn cancelling(&self) {
+        self.say("asked to stop; interrupt again to leave it to itself", "cancelling", json!(null));
+    }
+
+    fn say(&self, text: &str, event: &str, about: serde_json::Value) {
+        if self.terminal.json {
+            self.terminal.note(&json!({ "event": event, "message": text, "about": about }).to_string());
+        } else if let Some(it) = &self.spinner {
+            it.say(text);
+        }
+    }
+
+    /// Ends what is drawn in place.
+    pub(super) fn finish(&mut self) {
+        self.spinner = None;
+    }
+
+    /// Says that a run is accepted that is not followed.
+    pub(super) fn accepted(&mut self, run: i64) -> String {
+        self.finish();
+        match self.terminal.json {
+            true => json!({ "job": self.job, "run_id": run }).to_string(),
+            false => format!("run {run} of {} is accepted", self.job),
+        }
+    }
+
+    /// Writes how a run ended, with its tasks.
+    pub(super) fn result(&self, run: &Run) -> String {
+        let took = took(run.start_time, run.end_time).unwrap_or_else(|| self.begun.elapsed());
+        let outcome = run.state.result_state;
+        if self.terminal.json {
+            let tasks = run.tasks.iter().map(|it| {
+                let seconds = self::took(it.start_time, it.end_time).map(|it| it.as_secs_f64());
+                json!({ "task": it.task_key, "run_id": it.run_id, "result": it.state.result_state, "seconds": seconds })
+            });
+            return json!({
+                "job": self.job, "run_id": run.run_id, "result": outcome, "message": run.state.state_message,
+                "seconds": took.as_secs_f64(), "tasks": tasks.collect::<Vec<_>>(),
+            })
+            .to_string();
+        }
+        let tone = if outcome == Some(Outcome::Success) { Tone::Good } else { Tone::Bad };
+        let word = outcome.map_or("without a result", word);
+        let style = self.terminal.out;
+        style.paint(tone, &format!("run {} of {} ended {word} in {}", run.run_id, self.job, human::duration(took)))
+    }
+}
+
+/// How a task failed, with the end of its trace.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("task {task} {how}{}", trace.as_ref().map(|it| format!("\n{it}")).unwrap_or_default())]
+#[diagnostic(code(run::task))]
+pub(super) struct TaskFailure {
+    task: String,
+    how: String,
+    trace: Option<String>,
+}
+
+impl TaskFailure {
+    /// Puts together what a task's state and output say. Without output, says why there is none.
+    pub(super) fn new(task: &Task, output: Result<&Output, String>) -> Self {
+        let message = Some(task.state.state_message.clone()).filter(|it| !it.is_empty());
+        let (error, trace) = match output {
+            Ok(it) => (it.error.clone().or(message), it.error_trace.as_deref().or(it.logs.as_deref()).map(end)),
+            Err(why) => (message, Some(format!("its output could not be read: {why}"))),
+        };
+        let why = error.map(|it| format!(": {it}")).unwrap_or_default();
+        let trace = trace.filter(|it| !it.is_empty());
+        Self { task: task.task_key.clone(), how: format!("ended {}{why}", ended(task)), trace }
+    }
+}
+
+/// Returns the last lines of a text.
+fn end(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    let left_out = lines.len().saturating_sub(TRACE);
+    let more = if left_out > 0 { format!("… {} before\n", human::plural(left_out, "line")) } else { String::new() };
+    more + &lines[left_out..].join("\n")
+}
+
+fn ended(task: &Task) -> &'static str {
+    match (task.state.result_state, task.state.life_cycle_state) {
+        (Some(it), _) => word(it),
+        (None, LifeCycle::Skipped) => "without having begun",
+        (None, _) => "with an internal error",
+    }
+}
+
+/// Says how something ended, to be put after "ended".
+pub(super) const fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Success => "well",
+        Outcome::Failed => "with an error",
+        Outcome::Timedout => "because it took too long",
+        Outcome::Canceled => "because it was cancelled",
+        Outcome::Excluded => "without having begun: its condition was not met",
+        Outcome::Disabled => "without having begun: it is disabled",
+        Outcome::MaximumConcurrentRunsReached => "without having begun: too many runs of the job are under way",
+        Outcome::UpstreamFailed => "without having begun: what it depends on failed",
+        Outcome::UpstreamCanceled => "without having begun: what it depends on was cancelled",
+        Outcome::SuccessWithFailures => "with some of its tasks failed",
+        Outcome::Unknown => "in a way that this ecomctl does not know",
+    }
+}
+
+/// The time between two moments in milliseconds since 1970; none before both are known.
+fn took(start: i64, end: i64) -> Option<Duration> {
+    (start > 0).then(|| u64::try_from(end - start).ok().map(Duration::from_millis)).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Style;
+
+    fn run() -> Run {
+        let task = |key: &str, state: &str, result: &str| {
+            json!({
+                "run_id": 2, "task_key": key, "start_time": 1_000, "end_time": 3_500,
+                "state": { "life_cycle_state": state, "result_state": result },
+            })
+        };
+        serde_json::from_value(json!({
+            "run_id": 1, "start_time": 1_000, "end_time": 43_000,
+            "state": { "life_cycle_state": "TERMINATED", "result_state": "FAILED" },
+            "tasks": [task("bronze", "TERMINATED", "SUCCESS"), task("silver", "TERMINATED", "FAILED"),
+                      task("gold", "SKIPPED", "UPSTREAM_FAILED")],
+        }))
+        .expect("a run")
+    }
+
+    fn view(json: bool) -> View {
+        let (out, err) = (Style::PLAIN, Style::PLAIN);
+        let terminal = Terminal { json, out, err, live: false, interactive: false };
+        View::new(terminal, "job.medallion".parse().expect("an address"))
+    }
+
+    #[test]
+    fn the_result_is_one_line_or_one_object() {
+        assert_eq!(view(false).result(&run()), "run 1 of job.medallion ended with an error in 42 s");
+        let object: serde_json::Value = serde_json::from_str(&view(true).result(&run())).expect("JSON");
+        assert_eq!((&object["result"], &object["tasks"][0]["seconds"]), (&json!("FAILED"), &json!(2.5)));
+    }
+
+    #[test]
+    fn a_failed_task_shows_its_error_and_the_end_of_its_trace() {
+        let trace: String = (1..=30).map(|it| format!("line {it}\n")).collect();
+        let output = Output { error: Some("ValueError: no".into()), error_trace: Some(trace), ..Output::default() };
+        let text = TaskFailure::new(&run().tasks[1], Ok(&output)).to_string();
+        assert!(
+            text.starts_with("task silver ended with an error: ValueError: no\n… 10 lines before\nline 11\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("line 30"), "{text}");
+        let text = TaskFailure::new(&run().tasks[1], Err("denied".into())).to_string();
+        assert_eq!(text, "task silver ended with an error\nits output could not be read: denied");
+    }
+
+    #[test]
+    fn each_task_is_told_once() {
+        let mut view = view(false);
+        view.update(&run());
+        assert_eq!(view.seen.len(), 3);
+        assert_eq!(view.seen[&("gold".to_owned(), 0)], LifeCycle::Skipped);
+    }
+}
