@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Outputs, Ownership, Package, Resource, Result,
-    SecretScope, Tags, touched,
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Outputs, Ownership, Resource, Result,
+    Tags, touched,
 };
 use crate::{
     address::{Name, OutputRef},

@@ -111,7 +111,9 @@ impl Resource for SecretScope {
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
         let managers: BTreeMap<&String, bool> = self.managers.iter().map(|it| (it, true)).collect();
+        let sorted = |them: &[String]| json!(them.iter().collect::<BTreeSet<_>>());
         let desired = Desired::of(self).with("managers", json!(managers));
+        let desired = desired.with("readers", sorted(&self.readers)).with("writers", sorted(&self.writers));
         desired.with_result("keys", self.versions(cx).map(|it| json!(it)))
     }
 
@@ -127,7 +129,7 @@ impl Resource for SecretScope {
     }
 
     fn observed(live: &LiveScope) -> Value {
-        let who = |level: &str| -> Vec<&str> {
+        let who = |level: &str| -> BTreeSet<&str> {
             live.acls.iter().filter(|it| it.permission == level).map(|it| it.principal.as_str()).collect()
         };
         let managers: BTreeMap<&str, bool> = who("MANAGE").into_iter().map(|it| (it, true)).collect();
