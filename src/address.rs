@@ -10,6 +10,8 @@ use serde_json::Value;
 
 /// The key under which a serialized reference holds its address.
 const REF: &str = "$ref";
+/// The key under which a reference to an output holds which one.
+const OUTPUT: &str = "$output";
 /// The key that marks a reference that needs only the other's name.
 const WEAK: &str = "$weak";
 
@@ -204,6 +206,71 @@ impl JsonSchema for AnyRef {
     }
 }
 
+/// One output of a resource that must be ready first, written `kind.name.output`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OutputRef {
+    /// Whose output it is.
+    pub of: Address,
+    /// Which output.
+    pub output: String,
+}
+
+impl fmt::Display for OutputRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.of, self.output)
+    }
+}
+
+impl FromStr for OutputRef {
+    type Err = NotAnOutput;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let parts = s.rsplit_once('.').filter(|it| !it.1.is_empty());
+        let of = parts.and_then(|it| Some((it.0.parse().ok()?, it.1.to_owned())));
+        of.map(|(of, output)| Self { of, output }).ok_or_else(|| NotAnOutput(s.to_owned()))
+    }
+}
+
+/// Says that a text is not of the form `kind.name.output`.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not an output of the form `kind.name.output`, such as `bucket.lake.url`")]
+pub struct NotAnOutput(String);
+
+impl<'de> Deserialize<'de> for OutputRef {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        match Value::deserialize(d)? {
+            Value::String(it) => it.parse().map_err(D::Error::custom),
+            it => {
+                let output = it.get(OUTPUT).and_then(Value::as_str).map(str::to_owned);
+                let both = target(&it).zip(output).map(|(it, output)| Self { of: it.to, output });
+                both.ok_or_else(|| D::Error::custom("expected an output"))
+            }
+        }
+    }
+}
+
+impl Serialize for OutputRef {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(Some(2))?;
+        map.serialize_entry(REF, &self.of)?;
+        map.serialize_entry(OUTPUT, &self.output)?;
+        map.end()
+    }
+}
+
+impl JsonSchema for OutputRef {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Output".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "pattern": "^[a-z_]+\\.[a-z0-9_-]+\\.[a-z_]+$",
+            "description": "An output of a resource of this stack, such as `bucket.lake.url`."
+        })
+    }
+}
+
 /// One dependency, as a serialized spec holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
@@ -236,11 +303,15 @@ pub fn needs(spec: &Value) -> Vec<Need> {
     found
 }
 
-/// Replaces every reference within a serialized spec by what the stack file says: the name, or the address of an
-/// [`AnyRef`]. The result reads and compares like the file.
+/// Replaces every reference within a serialized spec by what the stack file says: the name, the address of an
+/// [`AnyRef`], or the output of an [`OutputRef`]. The result reads and compares like the file.
 pub fn plain(spec: &Value) -> Value {
     match spec {
         Value::Object(map) => match target(spec) {
+            Some(it) if map.contains_key(OUTPUT) => {
+                let output = map[OUTPUT].as_str().unwrap_or_default();
+                format!("{}.{output}", it.to).into()
+            }
             Some(it) if map.contains_key("$any") => it.to.to_string().into(),
             Some(it) => it.to.name.into(),
             None => map.iter().map(|(key, it)| (key.clone(), plain(it))).collect::<serde_json::Map<_, _>>().into(),
@@ -339,11 +410,18 @@ mod tests {
             "topic": Ref::<Topic>::new("orders"),
             "weak": [NameRef(Ref::<Topic>::new("late"))],
             "any": { "a/b": AnyRef(Address::new("database", "shop")) },
+            "out": OutputRef { of: Address::new("bucket", "lake"), output: "url".into() },
         });
         let found = needs(&spec);
-        assert_eq!(found.iter().map(|it| it.at.as_str()).collect::<Vec<_>>(), ["/topic", "/weak/0", "/any/a~1b"]);
-        assert_eq!(found.iter().map(|it| it.weak).collect::<Vec<_>>(), [false, true, false]);
-        assert_eq!(plain(&spec), json!({ "topic": "orders", "weak": ["late"], "any": { "a/b": "database.shop" } }));
+        assert_eq!(
+            found.iter().map(|it| it.at.as_str()).collect::<Vec<_>>(),
+            ["/topic", "/weak/0", "/any/a~1b", "/out"]
+        );
+        assert_eq!(found.iter().map(|it| it.weak).collect::<Vec<_>>(), [false, true, false, false]);
+        let written = json!({
+            "topic": "orders", "weak": ["late"], "any": { "a/b": "database.shop" }, "out": "bucket.lake.url",
+        });
+        assert_eq!(plain(&spec), written);
     }
 
     #[test]
@@ -354,6 +432,17 @@ mod tests {
         let bare: Ref<Topic> = serde_json::from_value(json!("orders")).expect("the file's form");
         assert_eq!(bare.address(), back.address());
         assert!(serde_json::from_value::<Ref<Topic>>(json!({ "$ref": "bucket.orders" })).is_err());
+    }
+
+    #[test]
+    fn outputs_are_named_by_address_and_word() {
+        let output: OutputRef = serde_json::from_value(json!("bucket.lake.url")).expect("the file's form");
+        assert_eq!(output, OutputRef { of: Address::new("bucket", "lake"), output: "url".into() });
+        let there = serde_json::to_value(&output).expect("a reference serializes");
+        assert_eq!(serde_json::from_value::<OutputRef>(there).expect("what it wrote, it reads"), output);
+        for wrong in ["bucket", "bucket.lake", "bucket.lake.", ""] {
+            assert!(serde_json::from_value::<OutputRef>(json!(wrong)).is_err(), "{wrong}");
+        }
     }
 
     #[test]

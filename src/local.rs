@@ -6,6 +6,7 @@
 
 mod board;
 mod control;
+mod databricks;
 pub mod doctor;
 mod error;
 pub mod exec;
@@ -40,13 +41,15 @@ pub const ACCOUNT: &str = "000000000000";
 pub const REGION: &str = "us-east-1";
 
 /// The parts, and the supervisor, as `logs` names them.
-pub const PARTS: [&str; 5] = ["supervisor", "postgres", "kafka", "ministack", "gateway"];
+pub const PARTS: [&str; 6] = ["supervisor", "postgres", "kafka", "ministack", "gateway", "databricks"];
 
 /// Where a local cloud answers. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
     /// URL of the one endpoint of all AWS services.
     pub gateway: String,
+    /// URL of the Databricks workspace.
+    pub databricks: String,
     /// Kafka's bootstrap address, `host:port`.
     pub kafka: String,
     /// `PostgreSQL`, `host:port`; the user is `postgres`, the password is in [`Home::postgres_password`].

@@ -46,11 +46,13 @@ kinds! {
     cluster: Cluster,
     database: Database,
     function: Function,
+    job: Job,
     log_group: LogGroup,
     package: Package,
     role: Role,
     schema: Schema,
     secret: Secret,
+    secret_scope: SecretScope,
     topic: Topic,
     trigger: Trigger,
 }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     command::{Error, Exit, Global, Result, error, project::Project},
-    local::{self, Follow, Home, PARTS, Progress, Status, exec},
+    local::{self, Endpoints, Follow, Home, PARTS, Progress, Status, exec},
     report::{self, Terminal},
 };
 
@@ -115,12 +115,24 @@ pub fn told(progress: &Progress) -> String {
 /// # Errors
 /// Says which part would not start, or that it is not running.
 pub async fn endpoint(home: &Path, start: bool, tell: &(dyn Fn(String) + Sync)) -> Result<String> {
+    Ok(endpoints(home, start, tell).await?.gateway)
+}
+
+/// Finds where the local Databricks answers, and starts the local cloud where `start` says so. Its token is `local`.
+///
+/// # Errors
+/// Says which part would not start, or that it is not running.
+pub async fn databricks(home: &Path, start: bool, tell: &(dyn Fn(String) + Sync)) -> Result<String> {
+    Ok(endpoints(home, start, tell).await?.databricks)
+}
+
+async fn endpoints(home: &Path, start: bool, tell: &(dyn Fn(String) + Sync)) -> Result<Endpoints> {
     let home = Home::new(home)?;
     if start {
-        return Ok(local::ensure(&home, &|it| tell(told(&it))).await?.gateway);
+        return Ok(local::ensure(&home, &|it| tell(told(&it))).await?);
     }
     match local::running(&home).await? {
-        Some(it) => Ok(it.gateway),
+        Some(it) => Ok(it),
         None => Err(error::Problem::Asleep.into()),
     }
 }
@@ -169,6 +181,8 @@ async fn show(home: &Home, terminal: Terminal) -> Result<()> {
     } else {
         terminal.print(&table(&status, terminal));
         terminal.print(&format!("AWS endpoint  {}", status.endpoints.gateway));
+        terminal.print(&format!("AWS endpoint  {}", status.endpoints.gateway));
+        terminal.print(&format!("Databricks    {}", status.endpoints.databricks));
         terminal.print(&format!("Kafka         {}", status.endpoints.kafka));
         terminal.print(&format!("PostgreSQL    {}", status.endpoints.postgres));
     }

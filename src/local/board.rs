@@ -60,6 +60,7 @@ impl Board {
         let mut parts: Vec<_> =
             [Part::Postgres, Part::Kafka, Part::Cloud].into_iter().map(|it| part(it.name(), it.port(ports))).collect();
         parts.push(part("gateway", ports.gateway));
+        parts.push(part("databricks", ports.databricks));
         let status = Status {
             ready: false,
             pid: Some(pid),
@@ -100,9 +101,11 @@ impl Board {
         status.ready = status.parts.iter().all(|it| it.state == State::Ready);
     }
 
-    /// Says whether all parts but one answer.
-    pub(crate) fn others_ready(&self, name: &str) -> bool {
-        held(&self.status).parts.iter().filter(|it| it.name != name).all(|it| it.state == State::Ready)
+    /// Says whether all parts that are processes answer: those that the supervisor serves itself come after them.
+    pub(crate) fn processes_ready(&self) -> bool {
+        let names = [Part::Postgres, Part::Kafka, Part::Cloud].map(Part::name);
+        let status = held(&self.status);
+        status.parts.iter().filter(|it| names.contains(&it.name.as_str())).all(|it| it.state == State::Ready)
     }
 
     /// Notes a part's process, also on disk; none when it ended.
@@ -155,6 +158,7 @@ impl Board {
 pub(crate) fn endpoints(ports: Ports) -> Endpoints {
     Endpoints {
         gateway: format!("http://127.0.0.1:{}", ports.gateway),
+        databricks: format!("http://127.0.0.1:{}", ports.databricks),
         kafka: format!("127.0.0.1:{}", ports.kafka),
         postgres: format!("127.0.0.1:{}", ports.postgres),
         account: ACCOUNT.to_owned(),

@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) mod broker;
-mod call;
+pub(crate) mod call;
 mod cluster;
 mod database;
-mod record;
+pub(crate) mod record;
 mod route;
 #[cfg(test)]
 mod tests;

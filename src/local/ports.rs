@@ -23,6 +23,9 @@ pub(crate) struct Ports {
     pub(crate) gateway: u16,
     /// ministack, behind the gateway.
     pub(crate) cloud: u16,
+    /// The Databricks workspace.
+    #[serde(default = "databricks")]
+    pub(crate) databricks: u16,
     /// Kafka's clients.
     pub(crate) kafka: u16,
     /// Kafka's own controller.
@@ -33,8 +36,20 @@ pub(crate) struct Ports {
 
 impl Default for Ports {
     fn default() -> Self {
-        Self { gateway: 14566, cloud: 14567, kafka: 19092, controller: 19093, postgres: 15432 }
+        Self {
+            gateway: 14566,
+            cloud: 14567,
+            databricks: databricks(),
+            kafka: 19092,
+            controller: 19093,
+            postgres: 15432,
+        }
     }
+}
+
+/// The port of the workspace where none is remembered.
+fn databricks() -> u16 {
+    14568
 }
 
 impl Ports {
@@ -52,10 +67,11 @@ impl Ports {
     }
 
     /// Each port with what it is for.
-    pub(crate) fn all(self) -> [(u16, &'static str); 5] {
+    pub(crate) fn all(self) -> [(u16, &'static str); 6] {
         [
             (self.gateway, "the AWS endpoint"),
             (self.cloud, "ministack"),
+            (self.databricks, "the Databricks workspace"),
             (self.kafka, "Kafka"),
             (self.controller, "Kafka's controller"),
             (self.postgres, "PostgreSQL"),
@@ -82,11 +98,12 @@ impl Ports {
                 // They stay bound until all are found, so that they differ.
                 found.push((port, listener));
             }
-            if let [a, b, c, d, e] = &found[..] {
-                return Ok(Self { gateway: a.0, cloud: b.0, kafka: c.0, controller: d.0, postgres: e.0 });
+            if let [a, b, c, d, e, f] = &found[..] {
+                let (gateway, cloud, databricks) = (a.0, b.0, c.0);
+                return Ok(Self { gateway, cloud, databricks, kafka: d.0, controller: e.0, postgres: f.0 });
             }
         }
-        Err(Error::Supervisor { message: "finds no five free ports on 127.0.0.1".to_owned(), log: String::new() })
+        Err(Error::Supervisor { message: "finds no six free ports on 127.0.0.1".to_owned(), log: String::new() })
     }
 }
 
@@ -141,7 +158,7 @@ mod tests {
         let mut all = ports.all().map(|it| it.0).to_vec();
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 5);
+        assert_eq!(all.len(), 6);
     }
 
     #[test]

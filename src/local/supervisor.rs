@@ -6,6 +6,7 @@
 use std::{
     fs::TryLockError,
     io,
+    pin::Pin,
     process::{ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ACCOUNT, Error, REGION, Result, State,
     board::{Board, Record},
+    databricks,
     doctor::log_tail,
     files, gateway,
     home::Home,
@@ -100,11 +102,15 @@ async fn run(home: &Home) -> Result<()> {
     let listener = socket::bind(home)?;
     board.log("started");
 
-    let (kafka, postgres, cloud, front) = (Lane::default(), Lane::default(), Lane::default(), Lane::default());
+    let [kafka, postgres, cloud, front, bricks] = std::array::from_fn(|_| Lane::default());
+    let gateway = |stop| serve_gateway(&parts, stop);
+    let databricks = |stop| Ok(serve_databricks(&parts, stop));
+    let gateway = Inner { name: "gateway", port: ports.gateway, serve: &gateway };
+    let databricks = Inner { name: "databricks", port: ports.databricks, serve: &databricks };
     let stopping = async {
         board.stop.cancelled().await;
         // Who needs others stops before them.
-        for lanes in [[&front, &front], [&cloud, &cloud], [&kafka, &postgres]] {
+        for lanes in [[&bricks, &bricks], [&front, &front], [&cloud, &cloud], [&kafka, &postgres]] {
             lanes.iter().for_each(|it| it.stop.cancel());
             for lane in lanes {
                 lane.gone.cancelled().await;
@@ -116,7 +122,8 @@ async fn run(home: &Home) -> Result<()> {
             keep(Part::Postgres, &parts, &board, &postgres),
             keep(Part::Kafka, &parts, &board, &kafka),
             keep(Part::Cloud, &parts, &board, &cloud),
-            keep_gateway(&parts, &board, &front),
+            keep_inner(gateway, &board, &front),
+            keep_inner(databricks, &board, &bricks),
             stopping,
         );
     };
@@ -249,10 +256,20 @@ async fn end(part: Part, child: &mut Child, process: Option<Process>, board: &Bo
     End::Wanted
 }
 
-/// Runs the gateway, which is a part of this process, once the others are ready; again when it fails.
-async fn keep_gateway(parts: &Parts, board: &Board, lane: &Lane) {
-    const NAME: &str = "gateway";
-    while !board.others_ready(NAME) {
+/// A server that is a part of this process.
+struct Inner<'a> {
+    name: &'static str,
+    port: u16,
+    serve: &'a dyn Fn(CancellationToken) -> Result<Served>,
+}
+
+/// Serves until it is told to stop, or fails.
+type Served = Pin<Box<dyn Future<Output = std::result::Result<(), String>> + Send>>;
+
+/// Runs a server of this process once the parts that are processes are ready; again when it fails.
+async fn keep_inner(inner: Inner<'_>, board: &Board, lane: &Lane) {
+    let name = inner.name;
+    while !board.processes_ready() {
         if !rest(Duration::from_millis(10), lane).await {
             lane.gone.cancel();
             return;
@@ -261,22 +278,22 @@ async fn keep_gateway(parts: &Parts, board: &Board, lane: &Lane) {
     let mut was_ready = false;
     let mut crashes = 0;
     loop {
-        board.set(NAME, State::Starting);
+        board.set(name, State::Starting);
         let stop = lane.stop.child_token();
-        let config = match gateway_config(parts).await {
+        let served = match (inner.serve)(stop.clone()) {
             Ok(it) => it,
             Err(err) => {
                 board.fail(err);
                 break;
             }
         };
-        let mut task = tokio::spawn(gateway::serve(config, stop.clone()));
+        let mut task = tokio::spawn(served);
         let ended = select! {
             ended = &mut task => ended,
-            () = until_connected(parts.ports.gateway) => {
+            () = until_connected(inner.port) => {
                 was_ready = true;
-                board.set(NAME, State::Ready);
-                board.log("gateway is ready");
+                board.set(name, State::Ready);
+                board.log(&format!("{name} is ready"));
                 select! {
                     ended = &mut task => ended,
                     () = lane.stop.cancelled() => timeout(GRACE, task).await.unwrap_or(Ok(Ok(()))),
@@ -288,27 +305,41 @@ async fn keep_gateway(parts: &Parts, board: &Board, lane: &Lane) {
         }
         let message = match ended {
             Ok(Ok(())) => "it ended".to_owned(),
-            Ok(Err(err)) => err.to_string(),
+            Ok(Err(err)) => err,
             Err(err) => err.to_string(),
         };
-        let err = Error::Part { part: NAME.to_owned(), message, log: String::new() };
+        let err = Error::Part { part: name.to_owned(), message, log: String::new() };
         if !was_ready {
             board.fail(err);
             break;
         }
-        board.crashed(NAME, &err);
+        board.crashed(name, &err);
         if !rest(pause(crashes), lane).await {
             break;
         }
         crashes += 1;
     }
-    board.set(NAME, State::Stopped);
+    board.set(name, State::Stopped);
     lane.gone.cancel();
 }
 
-async fn gateway_config(parts: &Parts) -> Result<gateway::Config> {
+fn serve_gateway(parts: &Parts, stop: CancellationToken) -> Result<Served> {
+    let served = gateway::serve(gateway_config(parts)?, stop);
+    Ok(Box::pin(async { served.await.map_err(|err| err.to_string()) }))
+}
+
+fn serve_databricks(parts: &Parts, stop: CancellationToken) -> Served {
+    let config = databricks::Config {
+        listen: ([127, 0, 0, 1], parts.ports.databricks).into(),
+        data: parts.home.data().join("databricks"),
+        log: parts.home.log("databricks"),
+    };
+    Box::pin(async { databricks::serve(config, stop).await.map_err(|err| err.to_string()) })
+}
+
+fn gateway_config(parts: &Parts) -> Result<gateway::Config> {
     let password = parts.home.postgres_password();
-    let text = tokio::fs::read_to_string(&password).await;
+    let text = std::fs::read_to_string(&password);
     let text = text.map_err(|err| Error::io("read", password.display(), err))?;
     Ok(gateway::Config {
         listen: ([127, 0, 0, 1], parts.ports.gateway).into(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_rds::types::{self, DbInstance};
+use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -71,6 +72,8 @@ pub struct Database {
 pub struct LiveDatabase {
     instance: DbInstance,
     tags: Tags,
+    /// The version of the password, where one may ask.
+    secret_version: Option<String>,
 }
 
 impl LiveDatabase {
@@ -189,7 +192,12 @@ impl Resource for Database {
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveDatabase>>> {
         let found = find(cx, names.iter().map(|it| it.physical.clone()).collect()).await?;
-        Ok(names.iter().zip(found).map(|(_, it)| it).collect())
+        let versioned = found.into_iter().map(|it| async {
+            let Some(mut live) = it else { return Ok(None) };
+            live.secret_version = secret_version(cx, &live.instance).await?;
+            Ok(Some(live))
+        });
+        try_join_all(versioned).await
     }
 
     fn observed(live: &LiveDatabase) -> Value {
@@ -259,6 +267,7 @@ impl Resource for Database {
             ("port", endpoint.and_then(types::Endpoint::port).map(|it| it.to_string())),
             ("name", it.db_name().map(str::to_owned)),
             ("secret_arn", it.master_user_secret().and_then(|it| it.secret_arn()).map(str::to_owned)),
+            ("secret_version", live.secret_version.clone()),
         ];
         parts.into_iter().filter_map(|(key, it)| Some((key, it?))).collect()
     }
@@ -401,9 +410,24 @@ pub(super) async fn find(cx: &Cx, names: Vec<String>) -> crate::client::Result<V
         let at = found.iter().position(|it| it.db_instance_identifier() == Some(&name))?;
         let instance = found.swap_remove(at);
         let tags = instance.tag_list().iter().filter_map(|it| Some((it.key()?, it.value()?))).collect();
-        Some(LiveDatabase { instance, tags })
+        Some(LiveDatabase { tags, instance, secret_version: None })
     };
     Ok(names.into_iter().map(pick).collect())
+}
+
+/// Asks which version of the password is in force: what copies it elsewhere must know when it was rotated. Who may not
+/// ask does without.
+async fn secret_version(cx: &Cx, instance: &DbInstance) -> Result<Option<String>> {
+    let Some(arn) = instance.master_user_secret().and_then(|it| it.secret_arn()) else { return Ok(None) };
+    let sent = cx.aws.secrets().describe_secret().secret_id(arn).send().await;
+    match sent.map_err(Error::aws("secretsmanager", "DescribeSecret")) {
+        Ok(it) => {
+            let mut versions = it.version_ids_to_stages().into_iter().flatten();
+            Ok(versions.find(|(_, stages)| stages.iter().any(|it| it == "AWSCURRENT")).map(|it| it.0.clone()))
+        }
+        Err(err) if matches!(err.reason, Reason::Denied | Reason::Missing) => Ok(None),
+        Err(err) => Err(err.into()),
+    }
 }
 
 /// Names the last snapshot after the attempt to create the instance: the same on every try, another for a new instance.
@@ -434,7 +458,7 @@ mod tests {
     }
 
     fn live(instance: types::builders::DbInstanceBuilder) -> LiveDatabase {
-        LiveDatabase { instance: instance.build(), tags: Tags::default() }
+        LiveDatabase { instance: instance.build(), tags: Tags::default(), secret_version: None }
     }
 
     #[test]

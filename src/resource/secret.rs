@@ -207,6 +207,14 @@ impl Resource for Secret {
 }
 
 impl Secret {
+    /// Returns the identifier of the version that this spec asks for; `None` where the value is made by chance.
+    ///
+    /// # Errors
+    /// Says that the value cannot be read.
+    pub fn known_version(&self, cx: &Cx) -> Result<Option<String>> {
+        Ok(self.value_from.read()?.map(|it| self.version(cx, &it)))
+    }
+
     /// Returns the value and the identifier of its version.
     fn value(&self, cx: &Cx) -> Result<(String, String)> {
         if let Some(value) = self.value_from.read()? {

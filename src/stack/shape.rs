@@ -13,7 +13,7 @@ use super::{
     tree::{dotted, join},
     units,
 };
-use crate::address::Need;
+use crate::address::{Need, OutputRef};
 
 /// The schema of something, ready for use.
 pub(super) struct Shape {
@@ -97,6 +97,7 @@ impl Shape {
             let to = match name.strip_prefix("Ref_") {
                 Some(kind) => format!("{kind}.{text}").parse().ok(),
                 None if name == "Address" => text.parse().ok(),
+                None if name == "Output" => text.parse::<OutputRef>().ok().map(|it| it.of),
                 None => None,
             };
             found.extend(to.map(|to| Need { to, weak: false, at: at.to_owned() }));

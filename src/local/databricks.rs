@@ -1,0 +1,200 @@
+//! The local Databricks: one loopback endpoint that answers as a workspace's REST API does, and runs jobs on this machine.
+//!
+//! It keeps a workspace's files, jobs, runs, permissions, secrets, cluster policies and notification destinations below
+//! its data folder. It has one user, and takes the token `local`, or the client `local` with the secret `local`.
+
+mod auth;
+mod call;
+mod destination;
+mod job;
+mod permission;
+mod policy;
+mod secret;
+mod workspace;
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, body::Body, extract::State};
+use http::{Request, Response};
+use miette::Diagnostic;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    files,
+    gateway::{
+        call::{Call, Fault},
+        record::Records,
+    },
+};
+use call::{Answer, Reply};
+use destination::Destinations;
+use job::Jobs;
+use permission::Permissions;
+use policy::Policies;
+use secret::Secrets;
+use workspace::Workspace;
+
+/// The largest body that is taken.
+const LARGEST_BODY: usize = 256 << 20;
+
+/// Where it listens, and what it works with.
+pub(crate) struct Config {
+    /// Where to listen: a loopback address.
+    pub(crate) listen: SocketAddr,
+    /// The folder for everything that it keeps.
+    pub(crate) data: PathBuf,
+    /// Its log.
+    pub(crate) log: PathBuf,
+}
+
+/// Why it cannot serve.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub(crate) enum Error {
+    /// It would be reachable from other machines.
+    #[error("{0} is not a loopback address")]
+    NotLoopback(SocketAddr),
+    /// The address is taken.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// The system's words.
+        cause: std::io::Error,
+    },
+    /// What it keeps cannot be read or written.
+    #[error("cannot use what the local Databricks keeps in {folder}: {cause}")]
+    Records {
+        /// Where that is.
+        folder: PathBuf,
+        /// The system's words.
+        cause: std::io::Error,
+    },
+    /// The server ended by itself.
+    #[error("the local Databricks ended: {0}")]
+    Serve(std::io::Error),
+}
+
+/// Everything that answers.
+struct Server {
+    workspace: Workspace,
+    jobs: Arc<Jobs>,
+    permissions: Permissions,
+    secrets: Arc<Secrets>,
+    policies: Policies,
+    destinations: Arc<Destinations>,
+    log: Log,
+}
+
+/// Serves until `shutdown` is cancelled.
+///
+/// # Errors
+/// When it cannot listen, or cannot use what it keeps.
+pub(crate) async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
+    if !config.listen.ip().is_loopback() {
+        return Err(Error::NotLoopback(config.listen));
+    }
+    let listen = |cause| Error::Listen { address: config.listen, cause };
+    let server = Arc::new(Server::open(&config)?);
+    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let app = Router::new().fallback(answer).with_state(server);
+    axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await.map_err(Error::Serve)
+}
+
+impl Server {
+    fn open(config: &Config) -> Result<Self, Error> {
+        let records = |cause| Error::Records { folder: config.data.clone(), cause };
+        std::fs::create_dir_all(&config.data).map_err(records)?;
+        let path = |name: &str| config.data.join(name);
+        let destinations = Arc::new(Destinations::new(Records::open(path("destinations.json")).map_err(records)?));
+        let jobs = Records::open(path("jobs.json")).map_err(records)?;
+        let jobs = Arc::new(Jobs::new(jobs, Arc::clone(&destinations)));
+        let permissions = Records::open(path("permissions.json")).map_err(records)?;
+        let log = files::open_log(&config.log).map_err(|err| records(std::io::Error::other(err)))?;
+        Ok(Self {
+            workspace: Workspace::open(path("workspace.json"), path("workspace")).map_err(records)?,
+            permissions: Permissions::new(permissions, Arc::clone(&jobs)),
+            jobs,
+            secrets: Arc::new(Secrets::new(Records::open(path("secrets.json")).map_err(records)?)),
+            policies: Policies::new(Records::open(path("policies.json")).map_err(records)?),
+            destinations,
+            log: Log(Mutex::new(log)),
+        })
+    }
+
+    async fn route(&self, request: Request<Body>) -> Result<Reply, Fault> {
+        let (head, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, LARGEST_BODY).await;
+        let body = body.map_err(|err| Fault::new(413, "MALFORMED_REQUEST", err.to_string()))?;
+        let query = head.uri.query().unwrap_or_default();
+        let call = Call::new(head.method.clone(), head.uri.path(), query, body, String::new());
+        if let Some(answer) = auth::discover(&call, &head.headers) {
+            return answer;
+        }
+        let caller = auth::caller(&head.headers)?;
+        let (method, path) = call.route();
+        match (method, &path[..]) {
+            ("GET", ["api", "2.0", "preview", "scim", "v2", "Me"]) => caller.me(),
+            (_, ["api", "2.0", "workspace", verb]) => self.workspace.answer(verb, &call, &head.headers).await,
+            (_, ["api", "2.0", "secrets", rest @ ..]) => self.secrets.answer(rest, &call, caller).await,
+            (_, ["api", "2.0", "permissions", "jobs", id, rest @ ..]) => {
+                self.permissions.answer(id, rest, &call, caller).await
+            }
+            (_, ["api", "2.0", "policies", "clusters", verb]) => self.policies.answer(verb, &call, caller).await,
+            (_, ["api", "2.0", "notification-destinations", rest @ ..]) => self.destinations.answer(rest, &call).await,
+            (_, ["api", version @ ("2.0" | "2.1" | "2.2"), "jobs", verb]) => {
+                self.answer_job(version, verb, &call, caller).await
+            }
+            _ => Err(call::no_such_api(&call)),
+        }
+    }
+
+    async fn answer_job(&self, version: &str, verb: &str, call: &Call, caller: auth::Caller) -> Answer {
+        match (call.method.as_str(), verb) {
+            ("POST", "create") => {
+                let (mut settings, wanted) = job::new_settings(call)?;
+                let acl = wanted.map(|it| permission::check(it, caller)).transpose()?;
+                let id = self.jobs.create(&mut settings, caller).await?;
+                self.permissions.begin(id, acl, caller).await?;
+                call::ok(serde_json::json!({ "job_id": id }))
+            }
+            ("POST", "delete") => self.jobs.delete(call).await,
+            _ => self.jobs.answer(version, verb, call).await,
+        }
+    }
+}
+
+async fn answer(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let is_read = request.method() == http::Method::GET;
+    let answer = server.route(request).await;
+    match &answer {
+        Err(fault) => {
+            tracing::info!("{what}: {fault}");
+            server.log.write(&format!("{what}: {fault}"));
+        }
+        Ok(_) if !is_read => {
+            tracing::info!("{what}");
+            server.log.write(&what);
+        }
+        Ok(_) => {}
+    }
+    call::render(answer)
+}
+
+/// The server's own log. Never holds a request's body: that may be a secret.
+struct Log(Mutex<std::fs::File>);
+
+impl Log {
+    fn write(&self, message: &str) {
+        use std::io::Write;
+        let line = format!("{:.3} {message}\n", jiff::Timestamp::now());
+        let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // There is no better place to say that the log cannot be written.
+        file.write_all(line.as_bytes()).ok();
+    }
+}
