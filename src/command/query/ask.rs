@@ -153,7 +153,8 @@ async fn fetch(aws: &Aws, id: &str, query: &QueryExecution, limit: Option<usize>
             answer.columns =
                 columns.iter().map(|it| Column { name: it.name.clone(), kind: it.r#type.clone() }).collect();
         }
-        answer.rows.extend(set.rows().iter().skip(usize::from(first && headed)).map(values));
+        let columns = answer.columns.len();
+        answer.rows.extend(set.rows().iter().skip(usize::from(first && headed)).map(|it| values(it, columns)));
         token = page.next_token;
         if limit.is_some_and(|it| answer.rows.len() > it || answer.rows.len() == it && token.is_some()) {
             answer.more = true;
@@ -167,8 +168,16 @@ async fn fetch(aws: &Aws, id: &str, query: &QueryExecution, limit: Option<usize>
     Ok(answer)
 }
 
-fn values(row: &Row) -> Vec<Option<String>> {
-    row.data().iter().map(|it| it.var_char_value().map(str::to_owned)).collect()
+/// Takes a row apart. What is no rows of a table comes as one text, its columns set off by tabs and filled with blanks.
+fn values(row: &Row, columns: usize) -> Vec<Option<String>> {
+    match row.data() {
+        [one] if columns > 1 => {
+            let mut parts: Vec<_> = one.var_char_value().unwrap_or_default().split('\t').map(str::trim).collect();
+            parts.resize(columns, "");
+            parts.into_iter().map(|it| Some(it.to_owned())).collect()
+        }
+        data => data.iter().map(|it| it.var_char_value().map(str::to_owned)).collect(),
+    }
 }
 
 /// Tells a statement that was refused from a request that failed.

@@ -32,12 +32,14 @@ use super::{
     upstream::Upstream,
 };
 use record::{Blame, Queries, Query, State, Statement, forget};
-use run::Failed;
+use run::{Failed, Spare};
 
 /// How many queries run at a time; the others wait.
 const AT_A_TIME: usize = 2;
 /// The longest that a query may run: Athena's own limit for rows.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
+/// How long a process waits for the next query.
+const IDLE: Duration = Duration::from_secs(60);
 /// How much of a result is read at once for a page.
 const CHUNK: usize = 1 << 20;
 /// The most rows of a page.
@@ -51,6 +53,7 @@ pub(crate) struct AthenaApi {
     sql: Arc<Sql>,
     running: Arc<Mutex<HashMap<String, CancellationToken>>>,
     permits: Arc<Semaphore>,
+    spare: Spare,
     tasks: TaskTracker,
 }
 
@@ -117,6 +120,7 @@ impl AthenaApi {
             sql: Arc::new(sql),
             running: Arc::default(),
             permits: Arc::new(Semaphore::new(AT_A_TIME)),
+            spare: Spare::default(),
             tasks: TaskTracker::new(),
         })
     }
@@ -142,6 +146,7 @@ impl AthenaApi {
         running.values().for_each(CancellationToken::cancel);
         self.tasks.close();
         self.tasks.wait().await;
+        self.spare.retire(Duration::ZERO).await;
     }
 
     /// Answers what concerns queries; `target` is the operation, as `AmazonAthena.<Name>`.
@@ -230,7 +235,7 @@ impl AthenaApi {
         let work = async {
             let _permit = self.permits.acquire().await.map_err(Failed::internal)?;
             self.note(&id, |it| (it.state, it.began) = (State::Running, Some(Timestamp::now()))).await;
-            self.sql.run(&id, &query, &self.cloud).await
+            self.sql.run(&id, &query, &self.cloud, &self.spare).await
         };
         let ended = select! {
             it = work => Some(it),
@@ -242,6 +247,10 @@ impl AthenaApi {
             None => self.note(&id, Query::cancel).await,
         }
         self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        tokio::spawn(async move {
+            sleep(IDLE).await;
+            self.spare.retire(IDLE).await;
+        });
     }
 
     async fn note(&self, id: &str, change: impl FnOnce(&mut Query)) {

@@ -114,6 +114,10 @@ def text(it, single=False):
         return it.hex(" ")
     if isinstance(it, datetime.datetime):
         return f"{it:%Y-%m-%d %H:%M:%S}.{it.microsecond // 1000:03}" + (" UTC" if it.tzinfo else "")
+    if isinstance(it, pyarrow.MonthDayNano):
+        seconds, nanos = divmod(it.nanoseconds, 10**9)
+        clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{nanos // 10**6:03}"
+        return f"{it.months // 12}-{it.months % 12}" if it.months else f"{it.days} {clock}"
     if isinstance(it, dict):
         return "{" + ", ".join(f"{key}={text(value)}" for key, value in it.items()) + "}"
     if isinstance(it, list):

@@ -4,6 +4,8 @@
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -12,16 +14,17 @@ use serde_json::{Value, json};
 use tokio::{
     fs,
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    process::Command,
+    process::{Child, Command},
 };
 
 use super::record::{Blame, Column, Query};
 use crate::local::gateway::upstream::{Upstream, segment};
 
 /// The sources of the process.
-const SOURCES: [(&str, &str); 3] = [
+const SOURCES: [(&str, &str); 4] = [
     ("worker.py", include_str!("worker.py")),
     ("catalog.py", include_str!("catalog.py")),
+    ("dialect.py", include_str!("dialect.py")),
     ("rows.py", include_str!("rows.py")),
 ];
 /// The memory that the engine may use for one query; what is larger fails and says so.
@@ -87,9 +90,16 @@ impl Sql {
     }
 
     /// Runs a query and puts its result where it belongs. Dropping the future ends the process.
-    pub(super) async fn run(&self, id: &str, query: &Query, cloud: &Upstream) -> Result<Done, Failed> {
+    pub(super) async fn run(&self, id: &str, query: &Query, cloud: &Upstream, spare: &Spare) -> Result<Done, Failed> {
         let result = Scratch(self.folder.join("results").join(id));
-        let done = self.ask(query, &result.0).await?;
+        let process = match spare.take() {
+            Some(it) => it,
+            None => self.start()?,
+        };
+        let done = self.ask(process, query, &result.0).await;
+        // Who asked once will ask again, and loading takes longer than most queries do.
+        spare.fill(|| self.start().ok());
+        let done = done?;
         let body = fs::read(&result.0).await.map_err(Failed::internal)?;
         put(cloud, query, "", Bytes::from(body)).await?;
         // Athena's own is binary and not documented; this one says the same in JSON.
@@ -98,15 +108,19 @@ impl Sql {
         Ok(done)
     }
 
-    async fn ask(&self, query: &Query, output: &Path) -> Result<Done, Failed> {
+    /// Starts a process that loads the engine and waits for a query.
+    fn start(&self) -> Result<Child, Failed> {
         let mut command = Command::new(&self.python);
         // Neither the environment nor the user's own packages reach it; its modules lie in the working directory.
         command.args(["-E", "-s", "-c", "import worker; worker.main()"]).current_dir(&self.folder).env_clear();
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8").env("TZ", "UTC");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut process = command.spawn().map_err(|err| {
+        command.spawn().map_err(|err| {
             Failed::internal(format!("cannot start {}: {err}; `ecomctl local start` sets it up", self.python.display()))
-        })?;
+        })
+    }
+
+    async fn ask(&self, mut process: Child, query: &Query, output: &Path) -> Result<Done, Failed> {
         let (input, answers) = (process.stdin.take(), process.stdout.take());
         // Held until the answer is there: the process ends with its input.
         let mut input = input.ok_or_else(|| Failed::internal("no input"))?;
@@ -142,6 +156,37 @@ impl Sql {
         tracing::warn!("the SQL engine ended ({ended}) without an answer: {said}");
         let last = said.lines().rev().find(|it| !it.trim().is_empty()).unwrap_or_default().to_owned();
         Err(Failed::internal(format!("the SQL engine ended ({ended}) {last}")))
+    }
+}
+
+/// A process that is ready for the next query. It holds some 100 MB, so it is given up when none comes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spare(Arc<Mutex<Option<(Instant, Child)>>>);
+
+impl Spare {
+    fn take(&self) -> Option<Child> {
+        let (_, mut process) = self.slot().take()?;
+        // It may have died of whatever ends processes.
+        matches!(process.try_wait(), Ok(None)).then_some(process)
+    }
+
+    fn fill(&self, start: impl FnOnce() -> Option<Child>) {
+        let mut slot = self.slot();
+        if slot.is_none() {
+            *slot = start().map(|it| (Instant::now(), it));
+        }
+    }
+
+    /// Ends the process, unless it is younger than this.
+    pub(super) async fn retire(&self, age: Duration) {
+        let old = self.slot().take_if(|(since, _)| since.elapsed() >= age);
+        if let Some((_, mut process)) = old {
+            process.kill().await.ok();
+        }
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<(Instant, Child)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

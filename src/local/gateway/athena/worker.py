@@ -10,19 +10,30 @@ statement names are opened. Errors are worded as Athena words them, with the lin
 
 import http.client
 import json
+import logging
 import os
 import re
 import sys
 import threading
 import urllib.parse
 
+# Half of the time to start would be pandas, which pyarrow loads where it can and nothing here uses.
+sys.modules["pandas"] = None
+
 import duckdb
+import pyarrow
 import sqlglot
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from sqlglot import exp
 
+from dialect import put_right
 from rows import ResultFile, athena_type
+
+# DuckDB would take the mark for the library.
+del sys.modules["pandas"]
+# It says on standard error what it does not know; what comes of that is told in the answer.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 # Files of results that are larger than this help nobody on one machine.
 LARGEST_RESULT = 256 << 20
@@ -142,15 +153,11 @@ class Statement:
         at = self.text.find((before or "")[-40:] + (token or "")) if token else -1
         at = at + len((before or "")[-40:]) if at >= 0 else len(self.text)
         shown = f"'{token}'" if token and token.strip() else "'<EOF>'"
-        return Refused("", f"mismatched input {shown}", self.place(at))
-
-    def place(self, offset):
-        before = self.text[:offset]
-        return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+        return Refused("", f"mismatched input {shown}", place_in(self.text, at))
 
     def place_of(self, node):
         start = node.meta.get("start") if node is not None else None
-        return None if start is None else self.place(start)
+        return None if start is None else place_in(self.text, start)
 
     def place_of_column(self, name):
         for column in self.tree.find_all(exp.Column):
@@ -160,7 +167,13 @@ class Statement:
 
     def place_of_function(self, name):
         found = re.search(rf"\b{re.escape(name)}\s*\(", self.text, re.IGNORECASE)
-        return self.place(found.start()) if found else None
+        return place_in(self.text, found.start()) if found else None
+
+
+def place_in(text, offset):
+    """Counts lines and columns from 1."""
+    before = text[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
 
 
 class Session:
@@ -171,18 +184,23 @@ class Session:
         self.glue, self.lake = Glue(request), Lake(request)
         self.database = (request.get("database") or "default").lower()
         self.scanned = 0
+        self.schema = {}
 
     def run(self):
-        text = self.request["sql"].strip().rstrip(";")
+        # Only its end is trimmed, so that places are those of the text as it was given.
+        text = self.request["sql"].rstrip().rstrip(";")
         first = (re.match(r"[\s(]*(\w+)", re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.S)) or ["", ""])[1].lower()
         if first in ("show", "describe", "desc", "create", "drop", "alter", "msck"):
             from catalog import Catalog
 
-            return Catalog(self).run(text)
+            return Catalog(self).run(text.strip())
         if first in ("insert", "update", "delete", "merge", "optimize", "vacuum"):
             raise Refused("NOT_SUPPORTED", "Athena reads Delta tables and does not write them: " + first.upper())
+        if first not in ("select", "with", "values", "table", "explain"):
+            said = f"mismatched input '{first}'. Expecting: 'SELECT', 'VALUES', 'WITH', 'SHOW', 'DESCRIBE', 'CREATE', 'DROP'"
+            raise Refused("", said, place_in(text, text.lower().find(first)))
         statement = Statement(text, self.request.get("parameters") or [])
-        if not isinstance(statement.tree, exp.Query):
+        if not isinstance(statement.tree, (exp.Query, exp.Values)):
             raise Refused("NOT_SUPPORTED", f"{first.upper()} is not supported")
         return self.select(statement)
 
@@ -206,7 +224,7 @@ class Session:
         limit = self.request.get("limit")
         if limit and self.scanned > limit:
             raise Refused("", f"Bytes scanned limit was exceeded: {self.scanned} of {limit} bytes")
-        sql = named(statement.tree).sql(dialect="duckdb")
+        sql = put_right(statement.tree, self.schema).sql(dialect="duckdb")
         try:
             relation = connection.sql(sql)
             columns = [athena_type(name.lower(), kind) for name, kind in zip(relation.columns, relation.types)]
@@ -224,7 +242,8 @@ class Session:
         for table in list(statement.tree.find_all(exp.Table)):
             if not isinstance(table.this, exp.Identifier) or (not table.db and table.name.lower() in shadows):
                 continue
-            place = statement.place_of(table.this)
+            # Trino points at the beginning of a qualified name.
+            place = statement.place_of(table.args.get("catalog") or table.args.get("db") or table.this)
             if table.catalog and table.catalog.lower() != "awsdatacatalog":
                 raise Refused("CATALOG_NOT_FOUND", f"Catalog '{table.catalog}' does not exist", place)
             database, name = (table.db or self.database).lower(), table.name.lower()
@@ -232,13 +251,52 @@ class Session:
             table.set("db", exp.to_identifier(database, quoted=True))
             table.this.set("quoted", True)
             table.this.set("this", name)
+            if database == "information_schema":
+                # DuckDB has one of its own, that tells of DuckDB.
+                table.set("db", exp.to_identifier("information", quoted=True))
+                database_here = "information"
+            else:
+                database_here = database
             if (database, name) in opened:
                 continue
-            dataset = self.dataset(database, name, place)
+            if database == "information_schema":
+                dataset = self.information(name, place)
+            else:
+                dataset = self.dataset(database, name, place)
             handle = opened[database, name] = f"__table_{len(opened)}"
             connection.register(handle, dataset)
-            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{database}"')
-            connection.execute(f'CREATE VIEW "{database}"."{name}" AS SELECT * FROM {handle}')
+            kinds = connection.execute(f"DESCRIBE {handle}").fetchall()
+            self.schema.setdefault(database_here, {})[name] = {column: kind for column, kind, *_ in kinds}
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{database_here}"')
+            connection.execute(f'CREATE VIEW "{database_here}"."{name}" AS SELECT * FROM {handle}')
+
+    def information(self, name, place):
+        """Tells of databases, tables and columns as the standard's views do."""
+        from catalog import all_columns
+
+        databases = [it["Name"] for it in self.glue.list("GetDatabases", "DatabaseList")]
+        tables = [(it, table) for it in databases for table in self.glue.list("GetTables", "TableList", DatabaseName=it)]
+        own = "awsdatacatalog"
+        views = {
+            "schemata": (["catalog_name", "schema_name"], [(own, it) for it in databases]),
+            "tables": (
+                ["table_catalog", "table_schema", "table_name", "table_type"],
+                [(own, it, table["Name"], "BASE TABLE") for it, table in tables],
+            ),
+            "columns": (
+                ["table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "data_type"],
+                [
+                    (own, it, table["Name"], column["Name"], at, column["Type"])
+                    for it, table in tables
+                    for at, column in enumerate(all_columns(table), 1)
+                ],
+            ),
+        }
+        if name not in views:
+            raise Refused("TABLE_NOT_FOUND", f"Table 'awsdatacatalog.information_schema.{name}' does not exist", place)
+        names, rows = views[name]
+        kinds = [(it, pyarrow.int64() if it == "ordinal_position" else pyarrow.string()) for it in names]
+        return pyarrow.Table.from_pylist([dict(zip(names, row)) for row in rows], schema=pyarrow.schema(kinds))
 
     def dataset(self, database, name, place):
         listed = self.glue.table(database, name, place)
@@ -249,20 +307,6 @@ class Session:
         table = self.lake.open(storage.get("Location"), f"{database}.{name}")
         self.scanned += sum(it.as_py() for it in table.get_add_actions(flatten=True)["size_bytes"])
         return table.to_pyarrow_dataset()
-
-
-def named(tree):
-    """Names what has no name as Athena does: `_col0`."""
-    select = tree
-    while isinstance(select, exp.SetOperation):
-        select = select.left
-    if isinstance(select, exp.Subquery):
-        select = select.unnest()
-    if isinstance(select, exp.Select):
-        for at, it in enumerate(list(select.expressions)):
-            if not isinstance(it, (exp.Alias, exp.Column, exp.Star)) and not it.is_star:
-                it.replace(exp.alias_(it.copy(), f"_col{at}"))
-    return tree
 
 
 def worded(err, statement):
@@ -294,7 +338,7 @@ def worded(err, statement):
     if isinstance(err, duckdb.OutOfMemoryException):
         return Refused("EXCEEDED_MEMORY_LIMIT", "Query exceeded the memory that one query may use here: " + plain)
     if isinstance(err, duckdb.BinderException):
-        return Refused("TYPE_MISMATCH", plain)
+        return Refused("TYPE_MISMATCH", re.split(r" (?:In order to select|You might need|\tCandidate)", plain)[0])
     if isinstance(err, (duckdb.ParserException, duckdb.NotImplementedException)):
         return Refused("NOT_SUPPORTED", "the SQL engine of this machine cannot run it: " + plain)
     return Refused("GENERIC_USER_ERROR", plain)
