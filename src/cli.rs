@@ -41,6 +41,7 @@ verbs! {
     Logs: logs,
     Build: build,
     Produce: produce,
+    Query: query,
     State: state,
     Local: local,
     Doctor: doctor,
@@ -208,6 +209,7 @@ mod tests {
           logs         Show what a function or a job printed
           build        Build the Lambdas that a stack deploys; `up` and `diff` do so by themselves
           produce      Fill a stack's topics with the events of a made-up shop
+          query        Ask the lake: run SQL over its tables, and show the rows
           state        Show what is recorded of a stack
           local        Run the local cloud by hand: real parts on this machine
           doctor       Check what this machine needs, and say how to install what is missing

@@ -5,6 +5,7 @@
 pub mod aws;
 pub mod databricks;
 pub mod error;
+pub mod glue;
 pub mod kafka;
 
 pub use error::{Error, Reason};

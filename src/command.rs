@@ -16,6 +16,7 @@ pub mod local;
 pub mod logs;
 pub mod produce;
 pub mod project;
+pub mod query;
 pub mod run;
 pub mod run_now;
 pub mod schema;

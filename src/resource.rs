@@ -43,6 +43,7 @@ macro_rules! kinds {
 
 kinds! {
     bucket: Bucket,
+    catalog: Catalog,
     cluster: Cluster,
     database: Database,
     function: Function,
@@ -53,8 +54,10 @@ kinds! {
     schema: Schema,
     secret: Secret,
     secret_scope: SecretScope,
+    table: Table,
     topic: Topic,
     trigger: Trigger,
+    workgroup: Workgroup,
 }
 
 /// A resource as a stack file describes it: the implementing type is the desired state.
