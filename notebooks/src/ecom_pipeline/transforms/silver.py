@@ -1,0 +1,31 @@
+"""From versions of rows in bronze to the newest of each in silver."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+#: What makes one version of a row newer than another: the winning event; of the same event, what the database wrote
+#: later (the tier of an order changes with its lines, without an event of the order).
+NEWER = ("updated_at", "event_id", "ingested_at")
+
+#: The month by which a table is partitioned, and the time that it is taken from.
+MONTHS = {"orders": ("order_month", "ordered_at"), "payments": ("payment_month", "processed_at")}
+
+
+def newest(rows: DataFrame, key: tuple[str, ...]) -> DataFrame:
+    """Of the rows with the same key, the newest."""
+    order = Window.partitionBy(*key).orderBy(*[F.col(it).desc() for it in NEWER])
+    return rows.withColumn("place", F.row_number().over(order)).where("place = 1").drop("place")
+
+
+def refine(rows: DataFrame, table: str, key: tuple[str, ...]) -> DataFrame:
+    """Rows of a bronze table as silver keeps them.
+
+    Ingest has cleaned and checked them, so nothing is mended here.
+    """
+    rows = newest(rows, key)
+    if table in MONTHS:
+        month, time = MONTHS[table]
+        rows = rows.withColumn(month, F.trunc(F.to_date(time), "month"))
+    return rows
