@@ -19,13 +19,18 @@ def newest(rows: DataFrame, key: tuple[str, ...]) -> DataFrame:
     return rows.withColumn("place", F.row_number().over(order)).where("place = 1").drop("place")
 
 
-def refine(rows: DataFrame, table: str, key: tuple[str, ...]) -> DataFrame:
-    """Rows of a bronze table as silver keeps them.
+def repeated(rows: DataFrame, key: tuple[str, ...]) -> DataFrame:
+    """The keys that several rows have."""
+    return rows.groupBy(*key).agg(F.count(F.lit(1)).alias("rows")).where("rows > 1")
 
-    Ingest has cleaned and checked them, so nothing is mended here.
+
+def monthly(rows: DataFrame, table: str) -> DataFrame:
+    """Rows with the month that partitions their table in silver, if any does.
+
+    Silver is partitioned by month, and only where rows have a time of their own: by day, a small shop's lake would be
+    thousands of files of a few rows each. Customers have no time that queries ask for, and lines are reached by order.
     """
-    rows = newest(rows, key)
-    if table in MONTHS:
-        month, time = MONTHS[table]
-        rows = rows.withColumn(month, F.trunc(F.to_date(time), "month"))
-    return rows
+    if table not in MONTHS:
+        return rows
+    month, time = MONTHS[table]
+    return rows.withColumn(month, F.trunc(F.to_date(time), "month"))
