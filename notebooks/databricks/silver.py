@@ -1,0 +1,23 @@
+# Databricks notebook source
+# MAGIC %md
+# MAGIC # Silver
+# MAGIC Merges what is new in bronze into silver. The work is done by the package `ecom_pipeline`, which the job installs as a wheel.
+
+# COMMAND ----------
+
+dbutils.widgets.text("lake_root", "", "s3://bucket[/prefix]")
+dbutils.widgets.text("as_of", "", "the time that counts as now; empty: the present")
+
+# COMMAND ----------
+
+from ecom_pipeline.jobs import silver
+
+silver.main(
+    [
+        "--lake-root",
+        dbutils.widgets.get("lake_root"),
+        "--as-of",
+        dbutils.widgets.get("as_of"),
+    ],
+    spark,
+)

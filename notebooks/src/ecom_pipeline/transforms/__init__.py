@@ -1,0 +1,1 @@
+"""Pure functions from DataFrame to DataFrame: no lake, no clock, no settings."""
