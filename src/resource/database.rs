@@ -261,11 +261,15 @@ impl Resource for Database {
     fn outputs(live: &LiveDatabase) -> Outputs {
         let it = &live.instance;
         let endpoint = it.endpoint();
+        let address = endpoint.and_then(|it| Some((it.address()?, it.port()?))).zip(it.db_name());
+        let jdbc = address.map(|((host, port), name)| format!("jdbc:postgresql://{host}:{port}/{name}"));
         let parts = [
             ("arn", it.db_instance_arn().map(str::to_owned)),
             ("host", endpoint.and_then(|it| it.address()).map(str::to_owned)),
             ("port", endpoint.and_then(types::Endpoint::port).map(|it| it.to_string())),
             ("name", it.db_name().map(str::to_owned)),
+            ("jdbc_url", jdbc),
+            ("username", it.master_username().map(str::to_owned)),
             ("secret_arn", it.master_user_secret().and_then(|it| it.secret_arn()).map(str::to_owned)),
             ("secret_version", live.secret_version.clone()),
         ];
@@ -484,7 +488,8 @@ mod tests {
         let secret = types::MasterUserSecret::builder().secret_arn("arn:s").build();
         let whole = live(there.endpoint(endpoint).master_user_secret(secret));
         assert_eq!(Database::phase(&whole), Phase::Ready);
-        assert_eq!(Database::outputs(&whole)["secret_arn"], "arn:s");
+        let outputs = Database::outputs(&whole);
+        assert_eq!((&*outputs["secret_arn"], &*outputs["jdbc_url"]), ("arn:s", "jdbc:postgresql://h:5432/shop"));
         assert_eq!(Database::phase(&live(DbInstance::builder().db_instance_status("deleting"))), Phase::Deleting);
         assert!(matches!(
             Database::phase(&live(DbInstance::builder().db_instance_status("modifying"))),
