@@ -1,7 +1,8 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Bronze
-# MAGIC Brings what is new in the database to bronze. The work is done by the package `ecom_pipeline`, which the job installs as a wheel.
+# MAGIC Brings what is new in the database to bronze.
+# MAGIC The work is done by the package `ecom_pipeline`, which the job installs as a wheel.
 
 # COMMAND ----------
 

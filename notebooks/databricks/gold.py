@@ -1,7 +1,8 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Gold
-# MAGIC Computes the gold tables from silver. The work is done by the package `ecom_pipeline`, which the job installs as a wheel.
+# MAGIC Computes the gold tables from silver.
+# MAGIC The work is done by the package `ecom_pipeline`, which the job installs as a wheel.
 
 # COMMAND ----------
 

@@ -1,7 +1,8 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Kafka ingest
-# MAGIC Keeps the Kafka records themselves in bronze, as a stream that takes all there is and stops. The work is done by the package `ecom_pipeline`, which the job installs as a wheel.
+# MAGIC Keeps the Kafka records themselves in bronze, as a stream that takes all there is and stops.
+# MAGIC The work is done by the package `ecom_pipeline`, which the job installs as a wheel.
 
 # COMMAND ----------
 

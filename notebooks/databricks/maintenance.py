@@ -1,7 +1,8 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Maintenance
-# MAGIC Compacts and vacuums all tables. The work is done by the package `ecom_pipeline`, which the job installs as a wheel.
+# MAGIC Compacts and vacuums all tables.
+# MAGIC The work is done by the package `ecom_pipeline`, which the job installs as a wheel.
 
 # COMMAND ----------
 

@@ -1,7 +1,8 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # Silver
-# MAGIC Merges what is new in bronze into silver. The work is done by the package `ecom_pipeline`, which the job installs as a wheel.
+# MAGIC Merges what is new in bronze into silver.
+# MAGIC The work is done by the package `ecom_pipeline`, which the job installs as a wheel.
 
 # COMMAND ----------
 

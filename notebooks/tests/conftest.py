@@ -56,8 +56,8 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
     given = request.config.getoption("--postgres")
     if not given:
         pytest.fail(
-            "this test needs PostgreSQL: pass --postgres URL (or ECOM_TEST_POSTGRES), --postgres system for a server made "
-            "with this machine's programs, or leave these tests out with -m 'not postgres'",
+            "this test needs PostgreSQL: pass --postgres URL (or ECOM_TEST_POSTGRES), --postgres system for a server "
+            "made with this machine's programs, or leave these tests out with -m 'not postgres'",
             pytrace=False,
         )
     from postgres import server

@@ -65,6 +65,7 @@ def classic(jars: Path) -> Iterator:
             # As `spark.jars` the JDBC driver is not found.
             "spark.driver.extraClassPath": f"{jars}/*",
             "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.memory": "2g",
             "spark.local.dir": scratch,

@@ -117,8 +117,9 @@ def make(orders: int, seed: int, days: int = 400, first: int = 0) -> Rows:
         for line in range(1, dice.choice((0, 2, 3, 3, 3, 4, 6)) + 1):
             product = dice.randrange(500)
             rows.add(
-                "order_details", order, line, f"p{product:04}", f"Product {product}", f"category {product % 7}", dice.randrange(1, 6),
-                Decimal(dice.randrange(20_000)) / 100, Decimal(dice.choice(_DISCOUNTS)), ordered, _id(dice),
+                "order_details", order, line, f"p{product:04}", f"Product {product}", f"category {product % 7}",
+                dice.randrange(1, 6), Decimal(dice.randrange(20_000)) / 100, Decimal(dice.choice(_DISCOUNTS)), ordered,
+                _id(dice),
             )  # fmt: skip
         for attempt, status in enumerate(_payments(dice)):
             at = ordered + timedelta(minutes=1 + attempt)

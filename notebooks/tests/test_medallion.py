@@ -78,11 +78,13 @@ def change(connection: psycopg.Connection) -> None:
         "event_id = gen_random_uuid() WHERE order_id IN ('o00000003', 'o00000007')"
     )
     connection.execute(
-        "UPDATE orders SET status = 'cancelled', updated_at = updated_at + interval '1 hour' WHERE order_id = 'o00000011'"
+        "UPDATE orders SET status = 'cancelled', updated_at = updated_at + interval '1 hour' "
+        "WHERE order_id = 'o00000011'"
     )
     # A newer event with the same time and a greater id.
     connection.execute(
-        "UPDATE customers SET name = 'Renamed', event_id = 'ffffffff-ffff-4fff-bfff-ffffffffffff' WHERE customer_id = 'c0000002'"
+        "UPDATE customers SET name = 'Renamed', event_id = 'ffffffff-ffff-4fff-bfff-ffffffffffff' "
+        "WHERE customer_id = 'c0000002'"
     )
     # Payments are refunded, which takes sales back; one moves to another order.
     connection.execute(
@@ -90,7 +92,8 @@ def change(connection: psycopg.Connection) -> None:
         "WHERE payment_id LIKE 'o0000002_-0'"
     )
     connection.execute(
-        "UPDATE payments SET order_id = 'o00000031', updated_at = updated_at + interval '2 hours' WHERE payment_id = 'o00000030-0'"
+        "UPDATE payments SET order_id = 'o00000031', updated_at = updated_at + interval '2 hours' "
+        "WHERE payment_id = 'o00000030-0'"
     )
     # A line changes; the tier of its order with it, without an event of the order.
     connection.execute(

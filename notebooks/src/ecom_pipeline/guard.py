@@ -1,8 +1,7 @@
-"""The guard: reads the Delta log of a table after a run, and fails unless Athena can read the table and it is as its
-contract says.
+"""The guard: fails after a run unless Athena can read the tables, and they are as their contracts say.
 
-Athena reads Delta of reader version 1 and writer version 2; deletion vectors and column mapping would make it refuse the
-table, or return rows that are deleted.
+It reads the Delta log. Athena reads Delta of reader version 1 and writer version 2; deletion vectors and column mapping
+would make it refuse a table, or return rows that are deleted.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Lake:
             raise
 
     def create(self, table: Table) -> None:
-        """Makes a table unless it is there. One that is there is left as it is; the guard compares it to its contract."""
+        """Makes a table unless it is there. One that is there stays as it is; the guard compares it to its contract."""
         if self.log(table):
             return
         columns = ", ".join(
@@ -64,7 +64,7 @@ class Lake:
                 f"CREATE TABLE IF NOT EXISTS {self._sql(table)} {rest} TBLPROPERTIES ({properties})"
             ).collect()
         except AnalysisException as error:
-            # Sail makes no table by its path alone. Its catalog lasts as long as its session, so the name is of no account.
+            # Sail makes no table by its path alone. Its catalog lasts as long as its session: any name will do.
             if "Database not found: delta" not in str(error):
                 raise
             name = f"{table.layer}_{table.name}"
@@ -105,10 +105,10 @@ class Lake:
         return True
 
     def merge(self, table: Table, rows: DataFrame, newer: tuple[str, ...]) -> None:
-        """Upserts rows by the table's key, at most one for each key. Of two rows the one that is greater by `newer` stays.
+        """Upserts rows by the table's key, at most one for each; a row gives way to one that is greater by `newer`.
 
-        The rows are staged in files first: an engine may evaluate the source of a MERGE several times, and must find the
-        same rows each time.
+        The rows are staged in files first: an engine may evaluate the source of a MERGE several times, and must find
+        the same rows each time.
         """
         staging = f"{self.root}/staging/{table.path}"
         rows = conform(rows, table)

@@ -1,7 +1,7 @@
 """The gold tables as PostgreSQL computes them from the core tables: an oracle that shares no code with the pipeline.
 
-Each query gives one table; `paid_orders.sql` makes the view that they read. Their only parameter is `$1`, the time of the
-run, in `customer_segments.sql`.
+Each query gives one table; `paid_orders.sql` makes the view that they read. Their only parameter is `$1`, the time of
+the run, in `customer_segments.sql`.
 """
 
 from __future__ import annotations

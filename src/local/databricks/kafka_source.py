@@ -1,9 +1,9 @@
-"""The format `kafka` for engines without the JVM's connector: batches, with the options and the schema of Spark's own source.
+"""The format `kafka` for engines without the JVM's connector: batches, with options and schema of Spark's own source.
 
-Takes `subscribe` (comma-separated topics), `startingOffsets` (`earliest`, `latest`, or JSON by topic and partition with -2
-for the earliest and -1 for the latest), `endingOffsets` (the same), `failOnDataLoss`, and `kafka.*`, which goes to
-librdkafka. A partition that the JSON does not name is read from the earliest offset, and to the latest. Streams, patterns,
-timestamps and headers are not offered: an unknown option is refused.
+Takes `subscribe` (comma-separated topics), `startingOffsets` (`earliest`, `latest`, or JSON by topic and partition with
+-2 for the earliest and -1 for the latest), `endingOffsets` (the same), `failOnDataLoss`, and `kafka.*`, which goes to
+librdkafka. A partition that the JSON does not name is read from the earliest offset, and to the latest. Streams,
+patterns, timestamps and headers are not offered: an unknown option is refused.
 """
 
 from __future__ import annotations
@@ -69,12 +69,14 @@ class KafkaReader(DataSourceReader):
     """Reads the records between two sets of offsets, which are settled when the reading is planned."""
 
     def __init__(self, options: dict[str, str]) -> None:
-        # Engines may hand option names over in lower case, as they do not tell cases apart. All of librdkafka's are lower.
+        # Engines may hand names over in lower case, as they do not tell cases apart. All of librdkafka's are lower.
         options = {name.lower(): value for name, value in options.items()}
         self.client = {name[6:]: value for name, value in options.items() if name.startswith("kafka.")}
         unknown = sorted(name for name in options if name not in _OPTIONS and not name.startswith("kafka."))
         if unknown:
-            raise ValueError(f"kafka: unknown options {', '.join(unknown)}; known are {', '.join(sorted(_OPTIONS))}, kafka.*")
+            raise ValueError(
+                f"kafka: unknown options {', '.join(unknown)}; known are {', '.join(sorted(_OPTIONS))}, kafka.*"
+            )
         if "bootstrap.servers" not in self.client:
             raise ValueError("kafka: the option kafka.bootstrap.servers is missing")
         self.topics = [topic.strip() for topic in options.get("subscribe", "").split(",") if topic.strip()]
@@ -161,8 +163,8 @@ class KafkaReader(DataSourceReader):
         )
         if self.fails_on_loss and not (low <= first <= high and end <= high):
             raise RuntimeError(
-                f"kafka: {topic}/{number} has the offsets {low} to {high}, and {first} to {end} are asked for: records were "
-                "removed by retention, or the topic was made anew. With failOnDataLoss=false what is there is read."
+                f"kafka: {topic}/{number} has the offsets {low} to {high}; {first} to {end} are asked for: records "
+                "were removed by retention, or the topic was made anew. With failOnDataLoss=false what is there is read."
             )
         first = max(first, low) if first <= high else low
         return Span(topic, number, first, min(end, high))

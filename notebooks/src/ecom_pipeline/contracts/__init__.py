@@ -1,7 +1,7 @@
 """Contracts of the lake's tables, and the reader of the JSON files beside this one, one file for each layer.
 
-Types are spelled as Hive, Athena and Spark SQL all spell them. Whatever is written is cast to its contract first: engines
-and drivers differ in what they infer.
+Types are spelled as Hive, Athena and Spark SQL all spell them. Whatever is written is cast to its contract first, as
+engines and drivers differ in what they infer.
 """
 
 from __future__ import annotations

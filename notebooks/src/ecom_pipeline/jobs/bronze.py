@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 #: The tables of the database, parents first.
 TABLES = ("customers", "orders", "order_details", "payments")
 
-#: Minutes before the newest row that are read again. The database sets `ingested_at` when it writes a row, which becomes
-#: visible only with its transaction's commit, and then lies before rows that a run has read already. No transaction of
-#: ingest outlives its invocation: 15 minutes at most; the rest is for clocks.
+#: Minutes before the newest row that are read again. The database sets `ingested_at` when it writes a row. The row is
+#: seen only once its transaction commits, and may then lie before rows that a run has read already. No transaction of
+#: ingest outlives its invocation, which lasts 15 minutes at most; the rest is for clocks.
 OVERLAP_MINUTES = 20
 
 _MINUTE = 60_000_000

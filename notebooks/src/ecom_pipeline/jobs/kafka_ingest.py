@@ -11,12 +11,14 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from .. import guard, moment
 from ..config import Parser
 from ..contracts import Table, load
+from ..errors import PipelineError
 from ..lake import Lake
 from ..session import configure, session
 from ..transforms.bronze import events, stamp, unseen
@@ -76,12 +78,13 @@ def batch(lake: Lake, options: dict[str, str]) -> None:
 def stream(lake: Lake, options: dict[str, str]) -> None:
     """Stores all records that the stream has not seen; its checkpoint in the lake knows which."""
     records = lake.spark.readStream.format("kafka").option("startingOffsets", "earliest").options(**options).load()
-    query = (
-        records.writeStream.foreachBatch(each_batch(lake.root))
-        .option("checkpointLocation", f"{lake.root}/checkpoints/kafka_ingest")
-        .trigger(availableNow=True)
-        .start()
-    )
+    writer = records.writeStream.foreachBatch(each_batch(lake.root)).trigger(availableNow=True)
+    try:
+        query = writer.option("checkpointLocation", f"{lake.root}/checkpoints/kafka_ingest").start()
+    except PySparkException as error:
+        raise PipelineError(
+            f"the stream could not be started: {error}; an engine without streams reads in batches: leave --stream out"
+        ) from error
     query.awaitTermination()
     log.info("kafka: the stream has caught up")
 
@@ -99,7 +102,7 @@ def each_batch(root: str) -> Callable[[DataFrame, int], None]:
 
 
 def store(lake: Lake, records: DataFrame, batch_at: int) -> int:
-    """Appends the records that bronze does not have, in one commit; gives the number of records that were there to read.
+    """Appends the records that bronze does not have, in one commit; gives the number of records there were to read.
 
     A batch that is replayed is stored once, whoever replays it.
     """
@@ -115,7 +118,7 @@ def store(lake: Lake, records: DataFrame, batch_at: int) -> int:
 
 
 def offsets(lake: Lake, topics: Sequence[str]) -> dict[str, dict[str, int]]:
-    """The first offset that has not been read, by topic and partition, as Spark's option `startingOffsets` has them."""
+    """The first offset that has not been read, by topic and partition: Spark's option `startingOffsets`."""
     found: dict[str, dict[str, int]] = {}
     for row in _next(lake).where(F.col("topic").isin(*topics)).orderBy(*_PLACE).collect():
         found.setdefault(row["topic"], {})[str(row["kafka_partition"])] = row["next_offset"]

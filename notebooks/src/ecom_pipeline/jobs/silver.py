@@ -38,8 +38,8 @@ def run(lake: Lake, full: bool) -> None:
 def advance(lake: Lake, table: Table, full: bool) -> None:
     """Merges the batches that one table has not seen, in one commit.
 
-    The last batch that it has seen is the greatest among its rows: a merge takes all batches up to some batch, and of the
-    last one at least one row wins, as each of its rows is a version that no batch before had.
+    The last batch that it has seen is the greatest among its rows: a merge takes all batches up to some batch, and of
+    the last one at least one row wins, as each of its rows is a version that no batch before had.
     """
     rows = lake.read(load("bronze")[table.name])
     if not full:

@@ -1,8 +1,8 @@
 """The gold tables, from silver.
 
-An order is *paid* when at least one of its payments succeeded and none was refunded. The *net* of a line is quantity ×
-unit price × (1 - discount), rounded half up to 2 digits; that of an order is the sum of its lines. Money is decimal
-throughout: engines differ in how they turn floating numbers into decimals.
+An order is *paid* when at least one of its payments succeeded and none was refunded. The *net* of a line is
+quantity * unit price * (1 - discount), rounded half up to 2 digits; that of an order is the sum of its lines. Money is
+decimal throughout: engines differ in how they turn floating numbers into decimals.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pyspark.sql import functions as F
 
 MONEY = "decimal(18,2)"
 
-#: Score and least value, best first. Fixed bounds, not quantiles: a customer's score depends on that customer alone, and
-#: SQL elsewhere computes the same.
+#: Score and least value, best first. Fixed bounds, not quantiles: a customer's score depends on that customer alone,
+#: and SQL elsewhere computes the same.
 FREQUENCY = ((5, 10), (4, 5), (3, 3), (2, 2))
 MONETARY = ((5, 1000), (4, 500), (3, 200), (2, 50))
 #: Score and greatest number of days, best first.

@@ -1,0 +1,65 @@
+"""Maintenance: fewer files, the same rows."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from pyspark.sql import functions as F
+
+from ecom_pipeline import guard, moment
+from ecom_pipeline.contracts import load
+from ecom_pipeline.errors import PipelineError
+from ecom_pipeline.jobs import maintenance
+from ecom_pipeline.lake import Lake
+
+TABLE = load("gold")["cohort_retention"]
+
+
+def fill(lake: Lake, batches: int) -> None:
+    """Appends small batches, each of which makes a file of its own."""
+    lake.create(TABLE)
+    for batch in range(batches):
+        row = lake.spark.range(1).select(
+            F.lit(moment.day(0).isoformat()).alias("cohort_month"),
+            F.lit(batch).alias("month_offset"),
+            F.lit(1).alias("customers"),
+        )
+        lake.append(TABLE, row)
+
+
+def files(lake: Lake) -> int:
+    """Files of the newest version, as a reader who knows Delta only finds them."""
+    from deltalake import DeltaTable
+
+    return len(DeltaTable(lake.location(TABLE)).file_uris())
+
+
+def test_files_are_compacted_and_rows_stay(lake: Lake) -> None:
+    fill(lake, 5)
+    rows = sorted(tuple(row) for row in lake.read(TABLE).collect())
+    before = files(lake)
+    assert before >= 5
+    maintenance.main(["--lake-root", lake.root], lake.spark)
+    assert files(lake) == 1
+    assert sorted(tuple(row) for row in lake.read(TABLE).collect()) == rows
+    # Readers of a version before still find its files.
+    assert len(list(Path(lake.location(TABLE)).glob("*.parquet"))) == before + 1
+    assert guard.inspect(lake, TABLE) == []
+
+
+def test_without_any_means_it_says_so(lake: Lake, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(lake, 1)
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    if engine == "classic":
+        maintenance.main(["--lake-root", lake.root], lake.spark)
+        return
+    with pytest.raises(PipelineError, match="install it beside the engine, or run maintenance on Databricks"):
+        maintenance.main(["--lake-root", lake.root], lake.spark)
+
+
+def test_a_retention_too_short_is_refused(lake: Lake, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        maintenance.main(["--lake-root", lake.root, "--retention-hours", "1"], lake.spark)
+    assert "files are kept for 168 hours at least" in capsys.readouterr().err
