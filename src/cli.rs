@@ -39,6 +39,7 @@ verbs! {
     Status: status,
     Build: build,
     Produce: produce,
+    Query: query,
     State: state,
     Local: local,
     Doctor: doctor,
@@ -204,6 +205,7 @@ mod tests {
           status       Show what a stack is doing: topics and lag, functions, tables, rejected events
           build        Build the Lambdas that a stack deploys; `up` and `diff` do so by themselves
           produce      Fill a stack's topics with the events of a made-up shop
+          query        Ask the lake: run SQL over its tables, and show the rows
           state        Show what is recorded of a stack
           local        Run the local cloud by hand: real parts on this machine
           doctor       Check what this machine needs, and say how to install what is missing

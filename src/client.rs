@@ -4,6 +4,7 @@
 
 pub mod aws;
 pub mod error;
+pub mod glue;
 pub mod kafka;
 
 pub use error::{Error, Reason};

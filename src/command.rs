@@ -15,6 +15,7 @@ pub mod graph;
 pub mod local;
 pub mod produce;
 pub mod project;
+pub mod query;
 pub mod run;
 pub mod schema;
 pub mod state;

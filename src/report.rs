@@ -7,6 +7,7 @@ pub mod human;
 pub mod plan;
 pub mod preparing;
 pub mod progress;
+pub mod rows;
 pub mod status;
 pub mod summary;
 pub mod terminal;

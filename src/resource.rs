@@ -43,6 +43,7 @@ macro_rules! kinds {
 
 kinds! {
     bucket: Bucket,
+    catalog: Catalog,
     cluster: Cluster,
     database: Database,
     function: Function,
@@ -50,8 +51,10 @@ kinds! {
     role: Role,
     schema: Schema,
     secret: Secret,
+    table: Table,
     topic: Topic,
     trigger: Trigger,
+    workgroup: Workgroup,
 }
 
 /// A resource as a stack file describes it: the implementing type is the desired state.

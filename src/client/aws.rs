@@ -10,6 +10,8 @@ use aws_smithy_http_client::{
     tls::{self, rustls_provider::CryptoMode},
 };
 
+use super::glue;
+
 /// Where the clients send their requests, and as whom.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -25,6 +27,8 @@ pub struct Target {
 #[derive(Debug)]
 pub struct Aws {
     config: SdkConfig,
+    athena: OnceLock<aws_sdk_athena::Client>,
+    glue: OnceLock<glue::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
     kafka: OnceLock<aws_sdk_kafka::Client>,
     lambda: OnceLock<aws_sdk_lambda::Client>,
@@ -67,6 +71,8 @@ impl Aws {
         }
         Self {
             config: loader.load().await,
+            athena: OnceLock::new(),
+            glue: OnceLock::new(),
             iam: OnceLock::new(),
             kafka: OnceLock::new(),
             lambda: OnceLock::new(),
@@ -79,6 +85,7 @@ impl Aws {
     }
 
     services! {
+        athena: aws_sdk_athena, "Athena.";
         iam: aws_sdk_iam, "Identity and Access Management.";
         kafka: aws_sdk_kafka, "Managed Streaming for Apache Kafka (MSK).";
         lambda: aws_sdk_lambda, "Lambda.";
@@ -95,6 +102,11 @@ impl Aws {
             let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(path_style).build();
             aws_sdk_s3::Client::from_conf(config)
         })
+    }
+
+    /// Glue's Data Catalog.
+    pub fn glue(&self) -> &glue::Client {
+        self.glue.get_or_init(|| glue::Client::new(&self.config))
     }
 
     /// The region that requests go to.

@@ -132,11 +132,20 @@ fn classify(code: Option<&str>, message: Option<&str>, status: Option<StatusCode
     {
         return Reason::Busy;
     }
+    // Athena has one code for every request that cannot be met; only the words tell what is wrong with a workgroup.
+    if code == "InvalidRequestException" {
+        match message.unwrap_or_default() {
+            it if it.contains("not found") => return Reason::Missing,
+            it if it.contains("already exists") || it.contains("already created") => return Reason::Exists,
+            _ => (),
+        }
+    }
     match code {
         "NoSuchKey"
         | "NoSuchBucket"
         | "NotFound"
         | "NoSuchEntity"
+        | "EntityNotFoundException"
         | "NotFoundException"
         | "ResourceNotFoundException"
         | "DBInstanceNotFound"
@@ -151,6 +160,7 @@ fn classify(code: Option<&str>, message: Option<&str>, status: Option<StatusCode
         "BucketAlreadyExists"
         | "BucketAlreadyOwnedByYou"
         | "EntityAlreadyExists"
+        | "AlreadyExistsException"
         | "ResourceExistsException"
         | "ResourceAlreadyExistsException"
         | "DBInstanceAlreadyExists"

@@ -103,7 +103,7 @@ pub(crate) async fn tools(home: &Home) -> Result<Tools, Vec<Check>> {
 
 async fn python() -> (Check, Option<PathBuf>) {
     const NAME: &str = "Python";
-    const PURPOSE: &str = "ministack, the control plane of the local cloud";
+    const PURPOSE: &str = "the control plane of the local cloud, and Spark";
     const PROBE: &str = "import sys, venv, ensurepip, ssl; print('.'.join(map(str, sys.version_info[:3])))";
     let fix = || install("python3 python3-venv", "python3", "python");
     let mut problem = "not found".to_owned();
@@ -214,7 +214,7 @@ fn ports(home: &Home) -> Option<Check> {
 fn disk(home: &Home) -> Option<Check> {
     const NAME: &str = "disk space";
     const PURPOSE: &str = "software and data of the local cloud";
-    const NEEDED: u64 = 2 << 30;
+    const NEEDED: u64 = 3 << 30;
     let existing = home.local().ancestors().find(|it| it.exists())?;
     let stat = rustix::fs::statvfs(existing).ok()?;
     let free = stat.f_bavail * stat.f_frsize;
@@ -222,7 +222,7 @@ fn disk(home: &Home) -> Option<Check> {
     Some(if free >= NEEDED {
         Check::good(NAME, PURPOSE, text)
     } else {
-        Check::bad(NAME, PURPOSE, format!("{text}, needed are 2 GiB"), "make room, or set ECOMCTL_HOME to another disk")
+        Check::bad(NAME, PURPOSE, format!("{text}, needed are 3 GiB"), "make room, or set ECOMCTL_HOME to another disk")
     })
 }
 

@@ -1,7 +1,7 @@
 //! The gateway: one loopback endpoint for all AWS services. What it does not own it passes on unchanged.
 //!
-//! It owns clusters and topics (MSK), database instances (RDS) and event source mappings for Kafka (Lambda), each kept
-//! in one document below the data folder. It starts no process and checks no signature.
+//! It owns clusters and topics (MSK), database instances (RDS), event source mappings for Kafka (Lambda) and queries
+//! (Athena), each kept in one document below the data folder. It checks no signature.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -11,6 +11,7 @@ use miette::Diagnostic;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+mod athena;
 pub(crate) mod broker;
 mod call;
 mod cluster;
@@ -23,6 +24,8 @@ mod topic;
 mod trigger;
 pub(crate) mod upstream;
 
+use athena::AthenaApi;
+pub use athena::Sql;
 use broker::Brokers;
 use call::{Call, Fault, Reply};
 use cluster::ClusterApi;
@@ -49,6 +52,8 @@ pub struct Config {
     pub kafka: String,
     /// The PostgreSQL behind it.
     pub postgres: Postgres,
+    /// What runs Athena's queries.
+    pub sql: Sql,
     /// The folder for its documents.
     pub data: PathBuf,
     /// The account of all ARNs, 12 digits.
@@ -118,6 +123,7 @@ struct Gateway {
     clusters: ClusterApi,
     databases: DatabaseApi,
     triggers: TriggerApi,
+    queries: AthenaApi,
     poller: Poller,
     region: Arc<str>,
 }
@@ -139,11 +145,13 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
 async fn run(gateway: Gateway, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
     gateway.clusters.resume();
     let (databases, triggers, poller) = (gateway.databases.clone(), gateway.triggers.clone(), gateway.poller.clone());
+    let queries = gateway.queries.clone();
+    queries.resume().await;
     let resumed = tokio::spawn(async move { futures::join!(databases.resume(), triggers.resume()) });
     let app = Router::new().fallback(answer).with_state(gateway);
     let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await;
     resumed.abort();
-    poller.pause_all().await;
+    futures::join!(poller.pause_all(), queries.stop());
     served.map_err(Error::Serve)
 }
 
@@ -172,7 +180,9 @@ impl Gateway {
             &config.account,
             config.pace,
         );
-        Ok(Self { upstream, clusters, databases, triggers, poller, region: config.region.as_str().into() })
+        let queries = config.data.join("queries.json");
+        let queries = AthenaApi::open(queries, config.sql.clone(), upstream.clone()).map_err(records)?;
+        Ok(Self { upstream, clusters, databases, triggers, queries, poller, region: config.region.as_str().into() })
     }
 
     async fn route(&self, request: Request<Body>) -> Result<Response<Body>, upstream::Unreachable> {
@@ -196,6 +206,10 @@ impl Gateway {
             },
             Owner::Database => Ok(self.databases.answer(&call).await),
             Owner::Trigger => self.triggers.answer(&call).await,
+            Owner::Query => {
+                let target = head.headers.get("x-amz-target").and_then(|it| it.to_str().ok());
+                self.queries.answer(target.unwrap_or_default(), &call).await
+            }
             Owner::Health => Ok(Reply::ok(self.health().await)),
             Owner::Upstream => Ok(Reply::Pass),
         };

@@ -80,6 +80,11 @@ impl Home {
         self.software.join("venv")
     }
 
+    /// The Python environment of Spark and SQL: its interpreter is `bin/python`, Spark's server `bin/sail`.
+    pub fn spark(&self) -> PathBuf {
+        self.software.join("spark")
+    }
+
     /// Kafka's jars.
     pub fn kafka(&self) -> PathBuf {
         self.software.join("kafka")

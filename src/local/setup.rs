@@ -32,6 +32,7 @@ use super::{
     files,
     home::Home,
 };
+use python::Python;
 
 /// The longest that one piece may take to download.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
@@ -49,18 +50,22 @@ pub(crate) async fn setup(home: &Home, progress: &(dyn Fn(Progress) + Sync)) -> 
     files::create_dir(lock.parent().unwrap_or(home.local()))?;
     let _held = wait_for(&lock, progress).await?;
     // Another process may have got them meanwhile.
-    let (has_python, has_postgres) = join!(python::is_complete(home), postgres::is_complete(home));
-    let python = piece(has_python, "ministack", "installing with pip", progress, python::make(home, &tools));
+    let (has_cloud, has_spark, has_postgres) =
+        join!(Python::Cloud.is_complete(home), Python::Spark.is_complete(home), postgres::is_complete(home));
+    let environment =
+        |it: Python, complete| piece(complete, it.name(), "installing with pip", progress, it.make(home, &tools));
+    let cloud = environment(Python::Cloud, has_cloud);
+    let spark = environment(Python::Spark, has_spark);
     let kafka = piece(kafka::is_complete(home), "kafka", "downloading with Maven", progress, kafka::make(home, &tools));
     let postgres = piece(has_postgres, "postgres", "downloading with Maven", progress, postgres::make(home, &tools));
-    try_join!(python, kafka, postgres)?;
+    try_join!(cloud, spark, kafka, postgres)?;
     Ok(tools)
 }
 
 /// Says whether all software is there.
 async fn is_complete(home: &Home) -> bool {
-    let (python, postgres) = join!(python::is_complete(home), postgres::is_complete(home));
-    python && postgres && kafka::is_complete(home)
+    let pieces = join!(Python::Cloud.is_complete(home), Python::Spark.is_complete(home), postgres::is_complete(home));
+    pieces == (true, true, true) && kafka::is_complete(home)
 }
 
 async fn piece(

@@ -320,6 +320,12 @@ async fn gateway_config(parts: &Parts) -> Result<gateway::Config> {
             user: "postgres".to_owned(),
             password: text.trim_end().to_owned(),
         },
+        sql: gateway::Sql {
+            python: parts.home.spark().join("bin/python"),
+            folder: parts.home.run().join("sql"),
+            endpoint: format!("http://127.0.0.1:{}", parts.ports.gateway),
+            account: ACCOUNT.to_owned(),
+        },
         data: parts.home.data().join("gateway"),
         account: ACCOUNT.to_owned(),
         region: REGION.to_owned(),

@@ -117,7 +117,7 @@ impl Fault {
     /// Renders it for a JSON API.
     pub(crate) fn json(&self) -> Response<Body> {
         // Services disagree on the spelling; the SDKs read both.
-        let body = json!({ "message": self.message, "Message": self.message }).to_string();
+        let body = json!({ "__type": self.code, "message": self.message, "Message": self.message }).to_string();
         let mut response = response(self.status, "application/json", body);
         response.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(self.code));
         response

@@ -11,6 +11,8 @@ pub(crate) enum Owner {
     Database,
     /// Event source mappings and their tags (Lambda).
     Trigger,
+    /// Queries (Athena).
+    Query,
     /// The gateway's own account of itself.
     Health,
     /// Everything else goes on as it came.
@@ -48,6 +50,7 @@ pub(crate) fn owner(uri: &Uri, scope: Option<&Scope>) -> Owner {
     match scope.map(|it| it.service.as_str()) {
         Some("kafka") => Owner::Kafka,
         Some("rds") => Owner::Database,
+        Some("athena") => Owner::Query,
         // Unsigned requests are told apart by paths that only one service has.
         Some("lambda") | None if is_trigger(path) => Owner::Trigger,
         None if path.starts_with("/api/v2/clusters") || path.starts_with("/v1/clusters") => Owner::Kafka,

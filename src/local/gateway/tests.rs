@@ -142,6 +142,12 @@ async fn scene_before(data: &Path, roles: &Arc<Roles>, cloud: &str, behind: Clou
         // Nothing listens on this port: the brokers are always away.
         kafka: "127.0.0.1:1".into(),
         postgres: Postgres { host: "127.0.0.1".into(), port: 1, user: "rdsadmin".into(), password: "hidden".into() },
+        sql: Sql {
+            python: "/nonexistent/python".into(),
+            folder: data.join("sql"),
+            endpoint: format!("http://{address}"),
+            account: "000000000000".into(),
+        },
         data: data.to_owned(),
         account: "000000000000".into(),
         region: "us-east-1".into(),
@@ -346,6 +352,7 @@ async fn only_loopback_is_served() {
         cloud: "http://127.0.0.1:1".into(),
         kafka: "127.0.0.1:1".into(),
         postgres: Postgres { host: String::new(), port: 1, user: String::new(), password: String::new() },
+        sql: Sql { python: PathBuf::new(), folder: PathBuf::new(), endpoint: String::new(), account: String::new() },
         data: PathBuf::new(),
         account: String::new(),
         region: String::new(),

@@ -1,4 +1,8 @@
-//! ministack in a Python environment of its own, from pinned and hashed requirements.
+//! Python environments from pinned and hashed requirements: ministack's, and the one that runs Spark and SQL.
+//!
+//! They are two because ministack pins libraries that the other wants newer.
+
+use std::path::PathBuf;
 
 use super::{Draft, PATIENCE, is_made_from, tool};
 use crate::local::{
@@ -9,38 +13,79 @@ use crate::local::{
     run::{Run, ask},
 };
 
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
-
-/// Says whether there is nothing to do.
-pub(crate) async fn is_complete(home: &Home) -> bool {
-    // Its interpreter is a link to the system's, which may have gone, or become another version, since.
-    let imports = ["-I", "-c", "import cbor2, ministack"];
-    is_made_from(&home.venv(), REQUIREMENTS) && ask(&home.venv().join("bin/python"), &imports).await.is_some()
+/// An environment of Python's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Python {
+    /// ministack's.
+    Cloud,
+    /// That of Spark (Sail and its client), Delta and DuckDB, and of what builds wheels.
+    Spark,
 }
 
-/// Makes the environment with `venv` and `pip`, whose own configuration says where packages come from.
-pub(crate) async fn make(home: &Home, tools: &Tools) -> Result<()> {
-    let draft = Draft::begin(home.venv())?;
-    let help =
-        "check that Python's venv module and pip work, and that pip reaches its index; then run the same command again";
-    let run = Run { what: "make a Python environment for ministack", help, patience: PATIENCE };
-    run.run(tool(home, &tools.python).args(["-m", "venv"]).arg(&draft.path)).await?;
+impl Python {
+    /// As it is called in the progress of a set-up.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Cloud => "ministack",
+            Self::Spark => "spark",
+        }
+    }
 
-    let requirements = draft.path.join("requirements.txt");
-    files::write(&requirements, REQUIREMENTS.as_bytes())?;
-    let python = draft.path.join("bin/python");
-    let run = Run { what: "install ministack", ..run };
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--require-hashes",
-        "--requirement",
-    ];
-    run.run(tool(home, &python).args(pip).arg(&requirements)).await?;
+    fn requirements(self) -> &'static str {
+        match self {
+            Self::Cloud => include_str!("../requirements.txt"),
+            Self::Spark => include_str!("../spark-requirements.txt"),
+        }
+    }
 
-    draft.complete(REQUIREMENTS)
+    /// Loads what is of use only when the interpreter is still the one that it was built for.
+    fn probe(self) -> &'static str {
+        match self {
+            Self::Cloud => "import cbor2, ministack",
+            Self::Spark => "import connectorx, duckdb, pysail",
+        }
+    }
+
+    fn path(self, home: &Home) -> PathBuf {
+        match self {
+            Self::Cloud => home.venv(),
+            Self::Spark => home.spark(),
+        }
+    }
+
+    /// Says whether there is nothing to do.
+    pub(super) async fn is_complete(self, home: &Home) -> bool {
+        // Its interpreter is a link to the system's, which may have gone, or become another version, since.
+        let path = self.path(home);
+        is_made_from(&path, self.requirements())
+            && ask(&path.join("bin/python"), &["-I", "-c", self.probe()]).await.is_some()
+    }
+
+    /// Makes it with `venv` and `pip`, whose own configuration says where packages come from.
+    pub(super) async fn make(self, home: &Home, tools: &Tools) -> Result<()> {
+        let draft = Draft::begin(self.path(home))?;
+        let help = "check that Python's venv module and pip work, and that pip reaches its index; then run the same command again";
+        let what = format!("make a Python environment for {}", self.name());
+        let run = Run { what: &what, help, patience: PATIENCE };
+        run.run(tool(home, &tools.python).args(["-m", "venv"]).arg(&draft.path)).await?;
+
+        let requirements = draft.path.join("requirements.txt");
+        files::write(&requirements, self.requirements().as_bytes())?;
+        let python = draft.path.join("bin/python");
+        let what = format!("install {}", self.name());
+        let run = Run { what: &what, ..run };
+        let pip = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "--requirement",
+        ];
+        run.run(tool(home, &python).args(pip).arg(&requirements)).await?;
+
+        draft.complete(self.requirements())
+    }
 }

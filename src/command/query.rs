@@ -1,0 +1,147 @@
+//! `ecomctl query`: SQL over the lake, through Athena's API.
+
+mod ask;
+
+use std::{io::Read as _, path::Path};
+
+use jiff::SignedDuration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    address::Address,
+    command::{
+        Error, Exit, Global, Result,
+        error::{self, Problem},
+        project::StackArg,
+        run::{Needs, Run},
+    },
+    report::{human, preparing::Preparing, rows},
+    state::Document,
+};
+
+pub use ask::{Failed, Question, ask};
+
+/// Ask the lake: run SQL over its tables, and show the rows
+///
+/// The SQL is Athena's (Trino's). It runs in the stack's workgroup, which says where results are kept and how much a
+/// query may read. Interrupting ends the query, too.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ecomctl query local \"select * from gold.daily_sales order by order_date\"
+  ecomctl query local - < report.sql
+  ecomctl query local \"select count(*) from silver.orders\" --json
+  ecomctl query staging \"select * from gold.daily_sales\" --limit 0 --csv > sales.csv
+")]
+pub struct Args {
+    #[command(flatten)]
+    stack: StackArg,
+    /// The statement; `-` reads it from standard input
+    #[arg(value_name = "SQL")]
+    sql: String,
+    /// Show at most N rows; 0 shows all
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    limit: usize,
+    /// Write rows as CSV
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// The catalog of tables that are named without one
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+    /// The workgroup, where the stack has several: its name in the stack's file
+    #[arg(long, value_name = "NAME")]
+    workgroup: Option<String>,
+}
+
+/// Submits the statement, follows it to its end, and shows the rows.
+///
+/// # Errors
+/// Says why the statement failed, in Athena's words.
+pub async fn run(args: Args, global: &Global) -> Result<Exit> {
+    let sql = text(&args.sql)?;
+    let run = Run::begin(&args.stack.stack, Needs::default(), global).await?;
+    let workgroup = workgroup(&run, &run.document().await?, args.workgroup.as_deref())?;
+    let cancel = CancellationToken::new();
+    let question = Question {
+        sql: &sql,
+        workgroup: &workgroup,
+        database: args.database.as_deref(),
+        limit: Some(args.limit).filter(|it| *it > 0),
+    };
+    let preparing = Preparing::new(run.terminal);
+    let tell = |it: &str| preparing.busy(it);
+    let answer = {
+        let mut asked = std::pin::pin!(ask(&run.cx.aws, &question, &cancel, &tell));
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(error::internal)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(error::internal)?;
+        loop {
+            tokio::select! {
+                it = &mut asked => break it?,
+                _ = interrupt.recv() => cancel.cancel(),
+                _ = terminate.recv() => cancel.cancel(),
+            }
+        }
+    };
+    drop(preparing);
+    let terminal = run.terminal;
+    let text = match (global.json, args.csv) {
+        (true, _) => rows::json(&answer.columns, &answer.rows),
+        (_, true) => rows::csv(&answer.columns, &answer.rows),
+        _ => rows::text(&answer.columns, &answer.rows, terminal.out),
+    };
+    if !text.is_empty() {
+        terminal.print(&text);
+    }
+    if !global.json {
+        let count = human::plural(answer.rows.len(), "row");
+        let more =
+            if answer.more { format!("; there are more, all of them in {}", answer.output) } else { String::new() };
+        let took = human::duration(SignedDuration::from_millis(answer.millis).unsigned_abs());
+        let read = bytesize::ByteSize(answer.scanned);
+        terminal.note(&format!("{count} in {took}, {read} scanned{more}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// Returns the statement, from standard input where that is asked for.
+fn text(sql: &str) -> Result<String> {
+    if sql != "-" {
+        return Ok(sql.to_owned());
+    }
+    let mut text = String::new();
+    std::io::stdin().lock().read_to_string(&mut text).map_err(error::file("read", Path::new("standard input")))?;
+    Ok(text)
+}
+
+/// Finds the stack's workgroup as it was deployed.
+fn workgroup(run: &Run, document: &Document, wanted: Option<&str>) -> Result<String> {
+    let stack = &run.stack.name;
+    let names: Vec<&Address> = run.stack.resources.keys().filter(|it| it.kind == "workgroup").collect();
+    let one = match (wanted, &names[..]) {
+        (Some(wanted), _) => names.iter().find(|it| it.name == wanted).copied(),
+        (None, [one]) => Some(*one),
+        (None, _) => None,
+    };
+    let Some(address) = one else {
+        let known = names.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ");
+        let (message, help) = match (wanted, names.is_empty()) {
+            (_, true) => (
+                format!("the stack `{stack}` has no workgroup to ask in"),
+                "define one below `resources.workgroup`, with the bucket that takes the results".to_owned(),
+            ),
+            (Some(it), _) => (format!("the stack `{stack}` has no workgroup `{it}`"), format!("it has {known}")),
+            (None, _) => (
+                format!("the stack `{stack}` has several workgroups"),
+                format!("say which with `--workgroup`: {known}"),
+            ),
+        };
+        return Err(Problem::Usage { message, help: Some(help) }.into());
+    };
+    let recorded = document.resources.get(address).map(|it| it.physical.clone());
+    recorded.ok_or_else(|| {
+        let message = format!("{address} was not deployed from here");
+        let help = Some(format!("run `ecomctl up {stack}` first"));
+        Error::from(Problem::Usage { message, help })
+    })
+}

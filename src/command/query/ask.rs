@@ -1,0 +1,230 @@
+//! One statement through Athena's API: submitted, followed, and its rows fetched.
+
+use std::time::Duration;
+
+use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, QueryExecutionState, Row};
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    client::{self, Reason, aws::Aws},
+    command::{Error, Exit},
+    report::rows::Column,
+};
+
+/// How soon a statement is looked at again: ever later, up to a limit.
+const SOON: Duration = Duration::from_millis(40);
+const LATE: Duration = Duration::from_secs(1);
+
+/// A statement, and how it is to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The statement.
+    pub sql: &'a str,
+    /// The workgroup's name at the provider.
+    pub workgroup: &'a str,
+    /// The database of names without one.
+    pub database: Option<&'a str>,
+    /// How many rows are fetched; `None` for all.
+    pub limit: Option<usize>,
+}
+
+/// The rows of a statement.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The columns.
+    pub columns: Vec<Column>,
+    /// The rows, as text; `None` for NULL.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// Whether there are more rows than were fetched.
+    pub more: bool,
+    /// Where all rows lie.
+    pub output: String,
+    /// How much was read, in bytes.
+    pub scanned: u64,
+    /// How long it took, in milliseconds.
+    pub millis: i64,
+}
+
+/// A statement that failed.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("the query failed: {reason}")]
+#[diagnostic(code(query::failed))]
+pub struct Failed {
+    /// Why, in Athena's words.
+    pub reason: String,
+    #[source_code]
+    sql: NamedSource<String>,
+    #[label("here")]
+    place: Option<SourceSpan>,
+    #[help]
+    help: Option<String>,
+}
+
+/// A statement that was cancelled.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("the query was cancelled: {reason}")]
+#[diagnostic(code(query::cancelled))]
+struct Cancelled {
+    reason: String,
+}
+
+/// Runs a statement and fetches its rows. Cancelling ends the statement at the provider, too.
+///
+/// # Errors
+/// Says why the statement failed, or what the provider refused.
+pub async fn ask(
+    aws: &Aws,
+    question: &Question<'_>,
+    cancel: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Answer, Error> {
+    // A repeated request, after an answer that was lost, is recognised by the token that the SDK adds.
+    let context = QueryExecutionContext::builder().set_database(question.database.map(str::to_owned)).build();
+    let request = aws.athena().start_query_execution().query_string(question.sql).work_group(question.workgroup);
+    let sent = request.query_execution_context(context).send().await;
+    let started =
+        sent.map_err(client::Error::aws("athena", "StartQueryExecution")).map_err(|err| refused(err, question))?;
+    let none = || client::Error::new("athena", "StartQueryExecution", Reason::Other, "the answer names no query");
+    let id = started.query_execution_id.ok_or_else(none)?;
+    let query = follow(aws, &id, cancel, tell).await?;
+    let status = query.status();
+    let reason = || status.and_then(|it| it.state_change_reason()).unwrap_or("no reason was given").to_owned();
+    match status.and_then(|it| it.state()) {
+        Some(QueryExecutionState::Succeeded) => fetch(aws, &id, &query, question.limit).await,
+        Some(QueryExecutionState::Cancelled) => Err(Error::new(Exit::Incomplete, Cancelled { reason: reason() })),
+        _ => {
+            let system = status.and_then(|it| it.athena_error()).and_then(|it| it.error_category()) == Some(1);
+            let exit = if system { Exit::Internal } else { Exit::Usage };
+            Err(Error::new(exit, Failed::new(reason(), question.sql)))
+        }
+    }
+}
+
+/// Looks at a statement until it is over.
+async fn follow(
+    aws: &Aws,
+    id: &str,
+    cancel: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<QueryExecution, Error> {
+    let (mut pause, mut cancelled) = (SOON, false);
+    loop {
+        let sent = aws.athena().get_query_execution().query_execution_id(id).send().await;
+        let found = sent.map_err(client::Error::aws("athena", "GetQueryExecution"))?;
+        let query = found.query_execution.unwrap_or_else(|| QueryExecution::builder().build());
+        match query.status().and_then(|it| it.state()) {
+            Some(QueryExecutionState::Queued) => tell("the query waits for others"),
+            Some(QueryExecutionState::Running) => tell("the query runs"),
+            _ => return Ok(query),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => (),
+            () = cancel.cancelled(), if !cancelled => {
+                cancelled = true;
+                let sent = aws.athena().stop_query_execution().query_execution_id(id).send().await;
+                sent.map_err(client::Error::aws("athena", "StopQueryExecution"))?;
+            }
+        }
+        pause = (pause * 3 / 2).min(LATE);
+    }
+}
+
+async fn fetch(aws: &Aws, id: &str, query: &QueryExecution, limit: Option<usize>) -> Result<Answer, Error> {
+    let statistics = query.statistics();
+    let mut answer = Answer {
+        columns: Vec::new(),
+        rows: Vec::new(),
+        more: false,
+        output: query.result_configuration().and_then(|it| it.output_location()).unwrap_or_default().to_owned(),
+        scanned: statistics.and_then(|it| it.data_scanned_in_bytes()).and_then(|it| it.try_into().ok()).unwrap_or(0),
+        millis: statistics.and_then(|it| it.total_execution_time_in_millis()).unwrap_or_default(),
+    };
+    // The first row of rows that were selected holds the names of the columns; other statements have no such row.
+    let headed = query.statement_type() == Some(&aws_sdk_athena::types::StatementType::Dml);
+    let mut token = None;
+    loop {
+        let request = aws.athena().get_query_results().query_execution_id(id).set_next_token(token);
+        let page = request.send().await.map_err(client::Error::aws("athena", "GetQueryResults"))?;
+        let first = answer.columns.is_empty();
+        let Some(set) = page.result_set else { break };
+        if first {
+            let columns = set.result_set_metadata().map(|it| it.column_info()).unwrap_or_default();
+            answer.columns =
+                columns.iter().map(|it| Column { name: it.name.clone(), kind: it.r#type.clone() }).collect();
+        }
+        let columns = answer.columns.len();
+        answer.rows.extend(set.rows().iter().skip(usize::from(first && headed)).map(|it| values(it, columns)));
+        token = page.next_token;
+        if limit.is_some_and(|it| answer.rows.len() > it || answer.rows.len() == it && token.is_some()) {
+            answer.more = true;
+            answer.rows.truncate(limit.unwrap_or(usize::MAX));
+            break;
+        }
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(answer)
+}
+
+/// Takes a row apart. What is no rows of a table comes as one text, its columns set off by tabs and filled with blanks.
+fn values(row: &Row, columns: usize) -> Vec<Option<String>> {
+    match row.data() {
+        [one] if columns > 1 => {
+            let mut parts: Vec<_> = one.var_char_value().unwrap_or_default().split('\t').map(str::trim).collect();
+            parts.resize(columns, "");
+            parts.into_iter().map(|it| Some(it.to_owned())).collect()
+        }
+        data => data.iter().map(|it| it.var_char_value().map(str::to_owned)).collect(),
+    }
+}
+
+/// Tells a statement that was refused from a request that failed.
+fn refused(err: client::Error, question: &Question<'_>) -> Error {
+    match err.reason {
+        Reason::Invalid => {
+            let reason = err.message.strip_prefix("InvalidRequestException: ").unwrap_or(&err.message);
+            Error::new(Exit::Usage, Failed::new(reason.to_owned(), question.sql))
+        }
+        _ => err.into(),
+    }
+}
+
+impl Failed {
+    /// Points at the place that the reason names.
+    fn new(reason: String, sql: &str) -> Self {
+        let help = reason
+            .starts_with("DELTA_LAKE_INVALID_TABLE")
+            .then(|| "the table is listed, and nothing has been written to it: run the job that writes it".to_owned());
+        let place = place(&reason, sql);
+        Self { place, sql: NamedSource::new("query", sql.to_owned()), reason, help }
+    }
+}
+
+/// Finds `line 2:7` in a reason, and that place in the statement: columns count characters from 1.
+fn place(reason: &str, sql: &str) -> Option<SourceSpan> {
+    let (line, rest) = reason.split_once("line ")?.1.split_once(':')?;
+    let column: usize = rest.split(|it: char| !it.is_ascii_digit()).next()?.parse().ok()?;
+    let line: usize = line.parse().ok()?;
+    let before: usize = sql.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
+    let text = sql.get(before..)?;
+    let at = text.char_indices().nth(column.checked_sub(1)?).map_or(text.len(), |it| it.0);
+    let word = text[at..].find(|it: char| !it.is_alphanumeric() && it != '_').unwrap_or(text.len() - at);
+    Some((before + at, word.max(1).min(sql.len() - before - at)).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{self, Style};
+
+    #[test]
+    fn a_failure_points_at_its_place() {
+        let sql = "select é,\n  totl\nfrom gold.daily_sales";
+        let failed = Failed::new("COLUMN_NOT_FOUND: line 2:3: Column 'totl' cannot be resolved".into(), sql);
+        insta::assert_snapshot!(report::error::text(&failed, Style::PLAIN), @"");
+        assert_eq!(place("line 9:1: x", sql), Some((sql.len(), 0).into()));
+        assert_eq!(place("no line", sql), None);
+    }
+}

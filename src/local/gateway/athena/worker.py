@@ -1,0 +1,375 @@
+"""Runs one statement of Athena's SQL over the Delta tables that Glue lists, and ends.
+
+Reads one line of JSON from standard input and writes one to standard output; the rows go to the file that the request
+names, in the form of Athena's result files. It ends when its input does, which is when whoever asked is gone.
+
+SQL is DuckDB's to run, after sqlglot has turned it from Trino's dialect into DuckDB's. It runs in a database in memory
+that may touch no file and no network: tables are handed to it as Arrow datasets, read by delta-rs. Only tables that the
+statement names are opened. Errors are worded as Athena words them, with the line and column of the text as it was given.
+"""
+
+import http.client
+import json
+import logging
+import os
+import re
+import sys
+import threading
+import urllib.parse
+
+# Half of the time to start would be pandas, which pyarrow loads where it can and nothing here uses.
+sys.modules["pandas"] = None
+
+import duckdb
+import pyarrow
+import sqlglot
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from sqlglot import exp
+
+from dialect import put_right
+from rows import ResultFile, athena_type
+
+# DuckDB would take the mark for the library.
+del sys.modules["pandas"]
+# It says on standard error what it does not know; what comes of that is told in the answer.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+
+# Files of results that are larger than this help nobody on one machine.
+LARGEST_RESULT = 256 << 20
+
+
+class Refused(Exception):
+    """What Athena would answer with: a name of its own, a place in the statement where there is one, and a text."""
+
+    def __init__(self, name, text, place=None):
+        where = f"line {place[0]}:{place[1]}: " if place else ""
+        super().__init__(f"{name}: {where}{text}" if name else f"{where}{text}")
+
+
+class GlueError(Exception):
+    def __init__(self, code, text):
+        super().__init__(text)
+        self.code = code
+
+
+class Glue:
+    """The Data Catalog behind the endpoint."""
+
+    def __init__(self, request):
+        self.address = urllib.parse.urlsplit(request["endpoint"]).netloc
+        scope = f"{request['account']}/19700101/{request['region']}/glue/aws4_request"
+        self.headers = {
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+            "Content-Type": "application/x-amz-json-1.1",
+        }
+
+    def ask(self, operation, **wanted):
+        connection = http.client.HTTPConnection(self.address, timeout=30)
+        try:
+            headers = {**self.headers, "X-Amz-Target": f"AWSGlue.{operation}"}
+            connection.request("POST", "/", json.dumps(wanted), headers)
+            answer = connection.getresponse()
+            said = json.loads(answer.read() or b"{}")
+        finally:
+            connection.close()
+        if answer.status == 200:
+            return said
+        code = str(said.get("__type") or answer.headers.get("x-amzn-errortype", "")).split("#")[-1]
+        raise GlueError(code, said.get("message") or said.get("Message") or code)
+
+    def list(self, operation, of, **wanted):
+        found = []
+        while True:
+            page = self.ask(operation, **wanted)
+            found += page[of]
+            if not page.get("NextToken"):
+                return found
+            wanted["NextToken"] = page["NextToken"]
+
+    def table(self, database, name, place=None):
+        try:
+            return self.ask("GetTable", DatabaseName=database, Name=name)["Table"]
+        except GlueError as err:
+            if err.code != "EntityNotFoundException":
+                raise
+        self.database(database, place)
+        raise Refused("TABLE_NOT_FOUND", f"Table 'awsdatacatalog.{database}.{name}' does not exist", place)
+
+    def database(self, name, place=None):
+        try:
+            return self.ask("GetDatabase", Name=name)["Database"]
+        except GlueError as err:
+            if err.code != "EntityNotFoundException":
+                raise
+        raise Refused("SCHEMA_NOT_FOUND", f"Schema '{name}' does not exist", place)
+
+
+class Lake:
+    """The Delta tables behind the endpoint."""
+
+    def __init__(self, request):
+        self.options = {
+            "AWS_ENDPOINT_URL": request["endpoint"],
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": request["region"],
+            "AWS_ACCESS_KEY_ID": request["account"],
+            "AWS_SECRET_ACCESS_KEY": "local",
+        }
+
+    def open(self, location, name):
+        if not re.match(r"s3a?://", location or ""):
+            raise Refused("NOT_SUPPORTED", f"Table {name} lies at {location!r}, and only S3 can be read")
+        try:
+            return DeltaTable(re.sub("^s3a:", "s3:", location).rstrip("/"), storage_options=self.options)
+        except TableNotFoundError:
+            text = f"Metadata not found in transaction log for {name}: nothing was written to {location} yet"
+            raise Refused("DELTA_LAKE_INVALID_TABLE", text) from None
+
+
+class Statement:
+    """A statement as it was given, with what is known of its words."""
+
+    def __init__(self, text, parameters):
+        self.text = text
+        try:
+            trees = [it for it in sqlglot.parse(text, read="athena") if it is not None]
+        except sqlglot.errors.ParseError as err:
+            known = (err.errors or [{}])[0]
+            raise self.misread(known.get("highlight"), known.get("start_context")) from None
+        except sqlglot.errors.TokenError as err:
+            raise Refused("", f"{err}", (1, 1)) from None
+        if len(trees) != 1:
+            raise Refused("", "Only one sql statement is allowed. Got: " + text, None)
+        self.tree = trees[0]
+        holes = list(self.tree.find_all(exp.Placeholder))
+        if len(holes) != len(parameters):
+            raise Refused("INVALID_PARAMETER_USAGE", f"Incorrect number of parameters: expected {len(holes)} but found {len(parameters)}")
+        for hole, value in zip(holes, parameters):
+            hole.replace(sqlglot.parse_one(value, read="trino"))
+
+    def misread(self, token, before):
+        """Finds where reading stopped: sqlglot gives the last words before it."""
+        at = self.text.find((before or "")[-40:] + (token or "")) if token else -1
+        at = at + len((before or "")[-40:]) if at >= 0 else len(self.text)
+        shown = f"'{token}'" if token and token.strip() else "'<EOF>'"
+        return Refused("", f"mismatched input {shown}", place_in(self.text, at))
+
+    def place_of(self, node):
+        start = node.meta.get("start") if node is not None else None
+        return None if start is None else place_in(self.text, start)
+
+    def place_of_column(self, name):
+        for column in self.tree.find_all(exp.Column):
+            if column.name.lower() == name.lower() and column.this.meta.get("start") is not None:
+                return self.place_of(column.this)
+        return None
+
+    def place_of_function(self, name):
+        found = re.search(rf"\b{re.escape(name)}\s*\(", self.text, re.IGNORECASE)
+        return place_in(self.text, found.start()) if found else None
+
+
+def place_in(text, offset):
+    """Counts lines and columns from 1."""
+    before = text[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+
+
+class Session:
+    """One statement and everything that it needs."""
+
+    def __init__(self, request):
+        self.request = request
+        self.glue, self.lake = Glue(request), Lake(request)
+        self.database = (request.get("database") or "default").lower()
+        self.scanned = 0
+        self.schema = {}
+
+    def run(self):
+        # Only its end is trimmed, so that places are those of the text as it was given.
+        text = self.request["sql"].rstrip().rstrip(";")
+        first = (re.match(r"[\s(]*(\w+)", re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.S)) or ["", ""])[1].lower()
+        if first in ("show", "describe", "desc", "create", "drop", "alter", "msck"):
+            from catalog import Catalog
+
+            return Catalog(self).run(text.strip())
+        if first in ("insert", "update", "delete", "merge", "optimize", "vacuum"):
+            raise Refused("NOT_SUPPORTED", "Athena reads Delta tables and does not write them: " + first.upper())
+        if first not in ("select", "with", "values", "table", "explain"):
+            said = f"mismatched input '{first}'. Expecting: 'SELECT', 'VALUES', 'WITH', 'SHOW', 'DESCRIBE', 'CREATE', 'DROP'"
+            raise Refused("", said, place_in(text, text.lower().find(first)))
+        statement = Statement(text, self.request.get("parameters") or [])
+        if not isinstance(statement.tree, (exp.Query, exp.Values)):
+            raise Refused("NOT_SUPPORTED", f"{first.upper()} is not supported")
+        return self.select(statement)
+
+    def select(self, statement):
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "enable_external_access": "false",
+                "autoload_known_extensions": "false",
+                "autoinstall_known_extensions": "false",
+                "python_enable_replacements": "false",
+                "memory_limit": self.request["memory"],
+                "threads": str(self.request["threads"]),
+                # As Trino divides: 7/2 is 3.
+                "integer_division": "true",
+            },
+        )
+        connection.execute("SET TimeZone = 'UTC'")
+        self.attach(connection, statement)
+        connection.execute("SET lock_configuration = true")
+        limit = self.request.get("limit")
+        if limit and self.scanned > limit:
+            raise Refused("", f"Bytes scanned limit was exceeded: {self.scanned} of {limit} bytes")
+        sql = put_right(statement.tree, self.schema).sql(dialect="duckdb")
+        try:
+            relation = connection.sql(sql)
+            columns = [athena_type(name.lower(), kind) for name, kind in zip(relation.columns, relation.types)]
+            with ResultFile(self.request["output"], columns, LARGEST_RESULT) as file:
+                for batch in relation.to_arrow_reader(10_000):
+                    file.write(batch)
+        except duckdb.Error as err:
+            raise worded(err, statement) from None
+        return {"columns": columns, "rows": file.rows, "scanned": self.scanned}
+
+    def attach(self, connection, statement):
+        """Opens the tables that the statement names, each as a view under its own name."""
+        shadows = {it.alias.lower() for it in statement.tree.find_all(exp.CTE)}
+        opened = {}
+        for table in list(statement.tree.find_all(exp.Table)):
+            if not isinstance(table.this, exp.Identifier) or (not table.db and table.name.lower() in shadows):
+                continue
+            # Trino points at the beginning of a qualified name.
+            place = statement.place_of(table.args.get("catalog") or table.args.get("db") or table.this)
+            if table.catalog and table.catalog.lower() != "awsdatacatalog":
+                raise Refused("CATALOG_NOT_FOUND", f"Catalog '{table.catalog}' does not exist", place)
+            database, name = (table.db or self.database).lower(), table.name.lower()
+            table.set("catalog", None)
+            table.set("db", exp.to_identifier(database, quoted=True))
+            table.this.set("quoted", True)
+            table.this.set("this", name)
+            if database == "information_schema":
+                # DuckDB has one of its own, that tells of DuckDB.
+                table.set("db", exp.to_identifier("information", quoted=True))
+                database_here = "information"
+            else:
+                database_here = database
+            if (database, name) in opened:
+                continue
+            if database == "information_schema":
+                dataset = self.information(name, place)
+            else:
+                dataset = self.dataset(database, name, place)
+            handle = opened[database, name] = f"__table_{len(opened)}"
+            connection.register(handle, dataset)
+            kinds = connection.execute(f"DESCRIBE {handle}").fetchall()
+            self.schema.setdefault(database_here, {})[name] = {column: kind for column, kind, *_ in kinds}
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{database_here}"')
+            connection.execute(f'CREATE VIEW "{database_here}"."{name}" AS SELECT * FROM {handle}')
+
+    def information(self, name, place):
+        """Tells of databases, tables and columns as the standard's views do."""
+        from catalog import all_columns
+
+        databases = [it["Name"] for it in self.glue.list("GetDatabases", "DatabaseList")]
+        tables = [(it, table) for it in databases for table in self.glue.list("GetTables", "TableList", DatabaseName=it)]
+        own = "awsdatacatalog"
+        views = {
+            "schemata": (["catalog_name", "schema_name"], [(own, it) for it in databases]),
+            "tables": (
+                ["table_catalog", "table_schema", "table_name", "table_type"],
+                [(own, it, table["Name"], "BASE TABLE") for it, table in tables],
+            ),
+            "columns": (
+                ["table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "data_type"],
+                [
+                    (own, it, table["Name"], column["Name"], at, column["Type"])
+                    for it, table in tables
+                    for at, column in enumerate(all_columns(table), 1)
+                ],
+            ),
+        }
+        if name not in views:
+            raise Refused("TABLE_NOT_FOUND", f"Table 'awsdatacatalog.information_schema.{name}' does not exist", place)
+        names, rows = views[name]
+        kinds = [(it, pyarrow.int64() if it == "ordinal_position" else pyarrow.string()) for it in names]
+        return pyarrow.Table.from_pylist([dict(zip(names, row)) for row in rows], schema=pyarrow.schema(kinds))
+
+    def dataset(self, database, name, place):
+        listed = self.glue.table(database, name, place)
+        marks = {key.lower(): str(value).lower() for key, value in (listed.get("Parameters") or {}).items()}
+        if "delta" not in (marks.get("table_type"), marks.get("spark.sql.sources.provider")):
+            raise Refused("NOT_SUPPORTED", f"Table '{database}.{name}' is not a Delta table, and others cannot be read here", place)
+        storage = listed.get("StorageDescriptor") or {}
+        table = self.lake.open(storage.get("Location"), f"{database}.{name}")
+        self.scanned += sum(it.as_py() for it in table.get_add_actions(flatten=True)["size_bytes"])
+        return table.to_pyarrow_dataset()
+
+
+def worded(err, statement):
+    """Words DuckDB's refusal as Athena would."""
+    text = str(err).split("\n\nLINE ")[0].replace("\n", " ").strip()
+    plain = re.sub(r"^[A-Z][\w ]*Error: ", "", text)
+    found = re.search(r'Referenced column "([^"]+)" (?:not found|was not found)|does not have a column named "([^"]+)"', text)
+    if found:
+        name = found[1] or found[2]
+        said = f"Column '{name}' cannot be resolved or requester is not authorized to access requested resources"
+        return Refused("COLUMN_NOT_FOUND", said, statement.place_of_column(name))
+    if found := re.search(r'Referenced table "([^"]+)" not found', text):
+        said = f"Column '{found[1]}' cannot be resolved or requester is not authorized to access requested resources"
+        for column in statement.tree.find_all(exp.Column):
+            if column.table.lower() == found[1].lower():
+                return Refused("COLUMN_NOT_FOUND", said, statement.place_of(column.args["table"]))
+        return Refused("COLUMN_NOT_FOUND", said)
+    if found := re.search(r"Function with name (\w+) does not exist", text):
+        return Refused("FUNCTION_NOT_FOUND", f"Function '{found[1]}' not registered", statement.place_of_function(found[1]))
+    if found := re.search(r'column "([^"]+)" must appear in the GROUP BY', text):
+        said = f"'{found[1]}' must be an aggregate expression or appear in GROUP BY clause"
+        return Refused("EXPRESSION_NOT_AGGREGATE", said, statement.place_of_column(found[1]))
+    if found := re.search(r'Ambiguous reference to column name "([^"]+)"', text):
+        return Refused("AMBIGUOUS_NAME", f"Column '{found[1]}' is ambiguous", statement.place_of_column(found[1]))
+    if "Division by zero" in text or "division by zero" in text:
+        return Refused("DIVISION_BY_ZERO", "Division by zero")
+    if isinstance(err, duckdb.ConversionException):
+        return Refused("INVALID_CAST_ARGUMENT", plain)
+    if isinstance(err, duckdb.OutOfMemoryException):
+        return Refused("EXCEEDED_MEMORY_LIMIT", "Query exceeded the memory that one query may use here: " + plain)
+    if isinstance(err, duckdb.BinderException):
+        return Refused("TYPE_MISMATCH", re.split(r" (?:In order to select|You might need|\tCandidate)", plain)[0])
+    if isinstance(err, (duckdb.ParserException, duckdb.NotImplementedException)):
+        return Refused("NOT_SUPPORTED", "the SQL engine of this machine cannot run it: " + plain)
+    return Refused("GENERIC_USER_ERROR", plain)
+
+
+def follow_the_caller():
+    """Ends this process when its input ends."""
+
+    def wait():
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main():
+    request = json.loads(sys.stdin.buffer.readline() or b"null")
+    if request is None:
+        return
+    follow_the_caller()
+    try:
+        answer = Session(request).run()
+    except Refused as err:
+        answer = {"refused": str(err)}
+    except (GlueError, DeltaError, OSError) as err:
+        answer = {"failed": f"GENERIC_INTERNAL_ERROR: {err}"}
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+    # Nothing is to be tidied up; threads of the libraries would be waited for.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
