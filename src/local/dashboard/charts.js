@@ -16,13 +16,19 @@ export function height(visual, view) {
   switch (visual.form) {
     case "trend": return view.width < 560 ? 240 : 300;
     case "stack": return many(40, 62);
-    case "cohorts": return Math.max(2, view.cohorts.length) * 34 + 44;
+    case "cohorts": return Math.max(2, view.cohorts.length) * 34 + 28;
     default: return many(30, 8);
   }
 }
 
-/** How wide a chart has to be at least; what is wider than its card is scrolled. */
-export const least = (visual, view) => (visual.form === "cohorts" ? 118 + view.offsets.length * 46 : 0);
+const MONTHS = 116;
+
+/** How wide a chart has to be at least and at most; what is wider than its card is scrolled. */
+export function widths(visual, view) {
+  if (visual.form !== "cohorts") return { least: 0, most: Infinity };
+  const many = Math.max(1, view.offsets.length);
+  return { least: MONTHS + many * 38, most: MONTHS + many * 128 };
+}
 
 export function option(visual, view, theme) {
   const draw = { trend, ranking, stack, cohorts }[visual.form];
@@ -83,10 +89,11 @@ function trend(visual, view, theme) {
   const [main] = visual.columns;
   const { days, averages, currency, partial, width } = view;
   const step = Math.max(1, Math.ceil(days.length / Math.max(2, Math.floor(width / 78))));
-  const average = `7-day average`;
+  const average = "7-day average";
+  const drawn = `${main.title} a day${main.format === "money" ? `, ${currency}` : ""}`;
   return {
-    legend: legend(theme, [{ name: main.title }, { name: average }]),
-    grid: { left: 0, right: 8, top: 52, bottom: 0, ...within },
+    legend: legend(theme, [{ name: drawn }, { name: average, icon: "path://M0 3h14v2h-14z" }]),
+    grid: { left: 0, right: 4, top: 34, bottom: 4, ...within },
     tooltip: tooltip(theme, {
       trigger: "axis",
       axisPointer: { type: "shadow", shadowStyle: { color: theme.hair, opacity: 0.6 } },
@@ -114,21 +121,18 @@ function trend(visual, view, theme) {
         interval: (at) => (days.length - 1 - at) % step === 0,
         formatter: (it) => format.day(it),
         hideOverlap: true,
+        alignMaxLabel: "right",
       },
     },
     yAxis: {
       type: "value",
-      name: main.format === "money" ? `${currency} a day` : "a day",
-      nameLocation: "end",
-      nameGap: 12,
-      nameTextStyle: { ...axisText(theme), align: "left", padding: [0, 0, 0, -2] },
       splitNumber: 4,
       axisLabel: { ...axisText(theme), formatter: (it) => format.written(it, main.format, currency, { compact: true }) },
       splitLine: { lineStyle: { color: theme.hair } },
     },
     series: [
       {
-        name: main.title,
+        name: drawn,
         type: "bar",
         data: days.map((it) => ({
           value: Number(it[main.name] ?? 0),
@@ -170,6 +174,7 @@ function names(view, theme) {
 function ranking(visual, view, theme) {
   const [main] = visual.columns;
   const values = view.rows.map((it) => Number(it[main.name]));
+  const whole = Math.max(...values, 0) >= 1_000;
   return {
     grid: { left: 0, right: 78, top: 0, bottom: 0, ...within },
     tooltip: tooltip(theme, {
@@ -190,7 +195,7 @@ function ranking(visual, view, theme) {
       itemStyle: { color: theme.accent, borderRadius: [0, 3, 3, 0] },
       label: {
         show: true, position: "right", distance: 8, color: theme.ink, fontSize: 12, fontFamily: theme.font,
-        formatter: ({ value }) => format.written(value, main.format, view.currency),
+        formatter: ({ value }) => format.written(value, main.format, view.currency, { whole }),
       },
       emphasis: { disabled: true },
     }],
@@ -216,8 +221,8 @@ function stack(visual, view, theme) {
         }))),
     }),
     xAxis: {
-      type: "value", min: 0, max: 1, splitNumber: 4,
-      axisLabel: { ...axisText(theme), formatter: (it) => format.percent(it, 0) },
+      type: "value", min: 0, max: 1, interval: view.width < 480 ? 0.5 : 0.25,
+      axisLabel: { ...axisText(theme), formatter: (it) => format.percent(it, 0), alignMaxLabel: "right" },
       splitLine: { lineStyle: { color: theme.hair } },
     },
     // The share of the second outcome is what is looked for, and its piece is too small to write in.
@@ -239,9 +244,10 @@ function stack(visual, view, theme) {
 }
 
 function cohorts(visual, view, theme) {
+  const room = (view.width - MONTHS) / Math.max(1, view.offsets.length);
   const top = Math.max(0.01, ...view.cells.filter((it) => it.offset > 0).map((it) => it.share));
   return {
-    grid: { left: 0, right: 0, top: 24, bottom: 0, ...within },
+    grid: { left: 0, right: 0, top: 0, bottom: 0, ...within },
     tooltip: tooltip(theme, {
       trigger: "item",
       formatter: ({ data }) => {
@@ -255,7 +261,7 @@ function cohorts(visual, view, theme) {
       },
     }),
     xAxis: {
-      type: "category", position: "top", data: view.offsets.map((it) => `+${it}`),
+      type: "category", position: "top", data: view.offsets.map((it) => (it === 1 && room >= 64 ? "+1 month" : `+${it}`)),
       axisTick: { show: false }, axisLine: { show: false }, axisLabel: { ...axisText(theme), interval: 0, margin: 8 },
     },
     yAxis: {
@@ -286,7 +292,7 @@ function cohorts(visual, view, theme) {
       itemStyle: { borderColor: theme.card, borderWidth: 2, borderRadius: 4 },
       label: {
         show: true, fontSize: 12, fontFamily: theme.font,
-        formatter: ({ value }) => format.percent(value[2], view.width / view.offsets.length < 54 ? 0 : 1),
+        formatter: ({ value }) => format.percent(value[2], room < 54 ? 0 : 1),
       },
       emphasis: { disabled: true },
     }],

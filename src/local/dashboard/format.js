@@ -11,11 +11,11 @@ function numbers(options) {
   return formatter(JSON.stringify(options), () => new Intl.NumberFormat(undefined, options));
 }
 
-/** Writes an amount. Whole units where cents would only be noise, unless `exact`. */
-export function money(value, currency, { compact = false, exact = false } = {}) {
+/** Writes an amount: in `whole` units where cents would only be noise, which by default depends on the amount. */
+export function money(value, currency, { compact = false, exact = false, whole = !exact && Math.abs(value) >= 10_000 } = {}) {
   const options = { style: "currency", currency, currencyDisplay: "narrowSymbol" };
   if (compact) Object.assign(options, { notation: "compact", maximumFractionDigits: 1 });
-  else if (!exact && Math.abs(value) >= 10_000) Object.assign(options, { minimumFractionDigits: 0, maximumFractionDigits: 0 });
+  else if (whole) Object.assign(options, { minimumFractionDigits: 0, maximumFractionDigits: 0 });
   try {
     return numbers(options).format(value);
   } catch {

@@ -245,7 +245,12 @@ function chart(visual, view, card) {
     card.inner = inner;
   }
   card.inner.style.height = `${charts.height(visual, view)}px`;
-  card.inner.style.minWidth = `${charts.least(visual, view)}px`;
+  const { least, most } = charts.widths(visual, view);
+  card.inner.style.minWidth = `${least}px`;
+  card.inner.style.maxWidth = most === Infinity ? "" : `${most}px`;
+  // What is scrolled has to be reached by the keyboard, too.
+  if (least > view.width) card.inner.parentElement.tabIndex = 0;
+  else card.inner.parentElement.removeAttribute("tabindex");
   card.chart ??= page.echarts.init(card.inner, null, { renderer: "svg" });
   card.chart.resize();
   card.chart.setOption(charts.option(visual, { ...view, width: card.inner.clientWidth }, charts.theme()), { notMerge: true });
