@@ -6,6 +6,7 @@
 
 mod board;
 mod control;
+pub mod dashboard;
 pub mod doctor;
 mod error;
 pub mod exec;
@@ -30,6 +31,7 @@ pub use self::{
     control::{Follow, ensure, logs, reset, running, status, stop},
     error::{Error, Result},
     home::Home,
+    setup::echarts::echarts,
     supervisor::serve,
 };
 

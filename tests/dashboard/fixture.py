@@ -25,7 +25,7 @@ SEGMENTS = {"champion": 412, "loyal": 633, "new": 1_904, "promising": 1_022, "re
 
 
 def money(it):
-    return f"{it:.2f}"
+    return round(it, 2)
 
 
 def days():
