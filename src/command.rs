@@ -5,6 +5,7 @@
 pub mod build;
 pub mod completions;
 pub mod consent;
+pub mod dashboard;
 pub mod diff;
 pub mod doctor;
 pub mod error;

@@ -6,6 +6,7 @@
 
 mod board;
 mod control;
+pub mod dashboard;
 mod databricks;
 pub mod doctor;
 mod error;
@@ -32,6 +33,7 @@ pub use self::{
     control::{Follow, ensure, logs, reset, running, status, stop},
     error::{Error, Result},
     home::Home,
+    setup::echarts::echarts,
     supervisor::serve,
 };
 

@@ -119,7 +119,7 @@ fn text(sql: &str) -> Result<String> {
 }
 
 /// Finds the stack's workgroup as it was deployed.
-fn workgroup(run: &Run, document: &Document, wanted: Option<&str>) -> Result<String> {
+pub(super) fn workgroup(run: &Run, document: &Document, wanted: Option<&str>) -> Result<String> {
     let stack = &run.stack.name;
     let names: Vec<&Address> = run.stack.resources.keys().filter(|it| it.kind == "workgroup").collect();
     let one = match (wanted, &names[..]) {

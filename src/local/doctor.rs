@@ -101,6 +101,14 @@ pub(crate) async fn tools(home: &Home) -> Result<Tools, Vec<Check>> {
     }
 }
 
+/// Finds Python, which is all that some software needs, or says what is in the way.
+pub(crate) async fn python_for_setup() -> Result<PathBuf, Check> {
+    match python().await {
+        (_, Some(path)) => Ok(path),
+        (check, None) => Err(check),
+    }
+}
+
 async fn python() -> (Check, Option<PathBuf>) {
     const NAME: &str = "Python";
     const PURPOSE: &str = "the control plane of the local cloud, and Spark";

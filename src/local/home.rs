@@ -85,6 +85,11 @@ impl Home {
         self.software.join("spark")
     }
 
+    /// Apache ECharts, an ES module: `index.js`, and what it loads.
+    pub fn echarts(&self) -> PathBuf {
+        self.software.join("echarts")
+    }
+
     /// Kafka's jars.
     pub fn kafka(&self) -> PathBuf {
         self.software.join("kafka")

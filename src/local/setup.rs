@@ -3,6 +3,7 @@
 //! Each piece is made under another name and renamed when it is complete, so a set-up may be killed at any instant and
 //! run again. Never touches data.
 
+pub(crate) mod echarts;
 pub(crate) mod kafka;
 pub(crate) mod postgres;
 pub(crate) mod python;
