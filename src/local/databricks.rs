@@ -7,6 +7,7 @@ mod auth;
 mod call;
 mod destination;
 mod job;
+mod log;
 mod permission;
 mod policy;
 mod run;
@@ -14,11 +15,7 @@ mod runner;
 mod secret;
 mod workspace;
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::{Router, body::Body, extract::State};
 use http::{Request, Response};
@@ -27,7 +24,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    files,
     gateway::{
         call::{Call, Fault},
         record::Records,
@@ -37,6 +33,7 @@ use super::{
 use call::{Answer, Reply};
 use destination::Destinations;
 use job::Jobs;
+use log::Log;
 use permission::Permissions;
 use policy::Policies;
 use run::{RunApi, store::Runs};
@@ -99,7 +96,7 @@ struct Server {
     secrets: Arc<Secrets>,
     policies: Policies,
     destinations: Arc<Destinations>,
-    log: Log,
+    log: Arc<Log>,
 }
 
 /// Serves until `shutdown` is cancelled.
@@ -138,7 +135,7 @@ impl Server {
         let policies = Records::open(path("policies.json")).map_err(records)?;
         let workspace = Arc::new(Workspace::open(path("workspace.json"), path("workspace")).map_err(records)?);
         let runs = Arc::new(Runs::open(path("runs")).map_err(records)?);
-        let log = files::open_log(&config.log).map_err(|err| records(std::io::Error::other(err)))?;
+        let log = Arc::new(Log::open(&config.log).map_err(|err| records(std::io::Error::other(err)))?);
         let address = format!("http://{}", config.listen);
         let place = Place {
             python: config.python,
@@ -146,6 +143,7 @@ impl Server {
             gateway: config.gateway,
             address: address.clone(),
             starter: config.starter,
+            log: Arc::clone(&log),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
         };
         let runner = Runner::new(
@@ -165,7 +163,7 @@ impl Server {
             secrets,
             policies: Policies::new(policies),
             destinations,
-            log: Log(Mutex::new(log)),
+            log,
         };
         Ok((server, runner))
     }
@@ -232,17 +230,4 @@ async fn answer(State(server): State<Arc<Server>>, request: Request<Body>) -> Re
         Ok(_) => {}
     }
     call::render(answer)
-}
-
-/// The server's own log. Never holds a request's body: that may be a secret.
-struct Log(Mutex<std::fs::File>);
-
-impl Log {
-    fn write(&self, message: &str) {
-        use std::io::Write;
-        let line = format!("{:.3} {message}\n", jiff::Timestamp::now());
-        let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // There is no better place to say that the log cannot be written.
-        file.write_all(line.as_bytes()).ok();
-    }
 }

@@ -22,7 +22,8 @@ pub(super) enum Reply {
 /// What a call comes to.
 pub(super) type Answer = Result<Reply, Fault>;
 
-/// Answers with a document. An error only in type, so that it can end a function.
+/// Answers with a document.
+#[expect(clippy::unnecessary_wraps, reason = "it ends functions that may also refuse")]
 pub(super) fn ok(document: Value) -> Answer {
     Ok(Reply::Json(document))
 }

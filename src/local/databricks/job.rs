@@ -92,8 +92,11 @@ pub(super) struct Jobs {
     pub(super) changed: Notify,
 }
 
-/// Takes apart what `jobs/create` brings: settings, and who may do what.
-pub(super) fn new_settings(call: &Call) -> Result<(Map<String, Value>, Option<Vec<Entry>>), Fault> {
+/// What `jobs/create` brings: settings, and who may do what.
+type NewJob = (Map<String, Value>, Option<Vec<Entry>>);
+
+/// Takes apart what `jobs/create` brings.
+pub(super) fn new_settings(call: &Call) -> Result<NewJob, Fault> {
     let mut settings: Map<String, Value> = input(call)?;
     let entries = settings.remove("access_control_list").map(call::read).transpose()?;
     Ok((settings, entries))

@@ -264,7 +264,7 @@ def main():
     except BaseException as err:  # noqa: BLE001
         result["error"] = f"{type(err).__name__}: {err}"
         result["error_trace"] = trace(err)
-        print(result["error_trace"], file=sys.stderr)
+        print(result["error_trace"], end="", file=sys.stderr)
     result["values"] = own
     path = task["result"]
     with open(f"{path}.new", "w", encoding="utf-8") as file:

@@ -20,6 +20,7 @@ pub(super) type All = BTreeMap<String, Map<String, Value>>;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 struct Policy {
     #[serde(skip_serializing)]
     policy_id: Option<String>,

@@ -236,7 +236,7 @@ impl RunApi {
             .into_iter()
             .filter(|it| job.is_none_or(|job| it.job == job))
             .filter(|it| from.is_none_or(|from| it.created >= from) && to.is_none_or(|to| it.created <= to))
-            .filter(|it| !(active && it.state.life.is_over()) && !(completed && !it.state.life.is_over()))
+            .filter(|it| if it.state.life.is_over() { !active } else { !completed })
             .filter(|it| kind.is_none_or(|kind| (kind == "SUBMIT_RUN") == it.submitted))
             .collect();
         let (found, next) = page(found, call.parameter("page_token"), limit)?;
@@ -261,22 +261,17 @@ impl RunApi {
 
     fn output(&self, call: &Call) -> Answer {
         let id = id(call, "run_id")?;
-        let (run, task, attempt) = match self.runs.find_attempt(id) {
-            Some(it) => it,
-            None => {
-                let run = self.find(id)?;
-                match &run.tasks[..] {
-                    [one] if !one.attempts.is_empty() => {
-                        let last = one.attempts.len() - 1;
-                        (run, 0, last)
-                    }
-                    _ => {
-                        let message = "Retrieving the output of runs with multiple tasks is not supported. \
-                                       Please retrieve the output of each individual task run instead.";
-                        return Err(invalid(message));
-                    }
-                }
-            }
+        let (run, task, attempt) = if let Some(it) = self.runs.find_attempt(id) {
+            it
+        } else {
+            let run = self.find(id)?;
+            let last = match &run.tasks[..] {
+                [one] => one.attempts.len().checked_sub(1),
+                _ => None,
+            };
+            let message = "Retrieving the output of runs with multiple tasks is not supported. \
+                           Please retrieve the output of each individual task run instead.";
+            (run, 0, last.ok_or_else(|| invalid(message))?)
         };
         let task = &run.tasks[task];
         let attempt = &task.attempts[attempt];
@@ -360,11 +355,11 @@ impl RunApi {
         if let Some(it) = keys.iter().find(|key| !run.tasks.iter().any(|it| it.key == **key)) {
             return Err(invalid(format!("Task {it} does not exist in run {}.", run.id)));
         }
-        while it.rerun_dependent_tasks {
+        loop {
             let dependent = settings.tasks.iter().find(|task| {
                 !keys.contains(&task.task_key) && task.depends_on.iter().any(|it| keys.contains(&it.task_key))
             });
-            let Some(task) = dependent else { break };
+            let Some(task) = dependent.filter(|_| it.rerun_dependent_tasks) else { break };
             keys.push(task.task_key.clone());
         }
         if keys.is_empty() {

@@ -22,6 +22,7 @@ use super::{
     call::now,
     destination::Destinations,
     job::Jobs,
+    log::Log,
     run::{
         record::{Ending, Life, Run, State},
         store::Runs,
@@ -43,6 +44,8 @@ pub(super) struct Place {
     pub(super) address: String,
     /// Starts processes.
     pub(super) starter: Starter,
+    /// Where is noted what became of runs.
+    pub(super) log: Arc<Log>,
     /// How many runs there may be at a time.
     pub(super) cores: usize,
 }
@@ -175,6 +178,7 @@ impl Inner {
     async fn drive(self: Arc<Self>, id: i64, cancel: CancellationToken, shutdown: CancellationToken) {
         let state = match self.runs.find(id).map(|it| (it.read(), it)) {
             Some((Ok(settings), run)) => {
+                self.place.log.write(&format!("run {id} of {} begins", run.name()));
                 webhook::tell(&self, &run, &settings, "on_start").await;
                 let limit = settings.timeout_seconds.filter(|it| *it > 0).map(Duration::from_secs);
                 let timeout = async {
@@ -201,6 +205,8 @@ impl Inner {
         self.wake.notify_one();
         self.ended.notify_one();
         let Some(run) = run else { return };
+        let words = [format!("{:?}", state.life), state.result.map(|it| format!(", {it:?}")).unwrap_or_default()];
+        self.place.log.write(&format!("run {id} of {}: {} {}", run.name(), words.concat(), state.message));
         if let Ok(settings) = run.read() {
             let event = webhook::event_of(state.result);
             select! {

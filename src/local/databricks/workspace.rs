@@ -151,20 +151,19 @@ impl Workspace {
 
     async fn import(&self, call: &Call, headers: &HeaderMap) -> Answer {
         let kind = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
-        let (it, content) = match multer::parse_boundary(kind) {
-            Ok(boundary) => form(call.body.clone(), boundary).await?,
-            Err(_) => {
-                let it: Import = input(call)?;
-                let content = BASE64_STANDARD.decode(&it.content).map_err(|_| invalid("content is not base 64."))?;
-                if content.len() > LARGEST_JSON {
-                    let message = format!(
-                        "File size imported is ({} bytes), exceeded max size ({LARGEST_JSON} bytes)",
-                        content.len()
-                    );
-                    return Err(Fault::new(400, "MAX_NOTEBOOK_SIZE_EXCEEDED", message));
-                }
-                (it, Bytes::from(content))
+        let (it, content) = if let Ok(boundary) = multer::parse_boundary(kind) {
+            form(call.body.clone(), boundary).await?
+        } else {
+            let it: Import = input(call)?;
+            let content = BASE64_STANDARD.decode(&it.content).map_err(|_| invalid("content is not base 64."))?;
+            if content.len() > LARGEST_JSON {
+                let message = format!(
+                    "File size imported is ({} bytes), exceeded max size ({LARGEST_JSON} bytes)",
+                    content.len()
+                );
+                return Err(Fault::new(400, "MAX_NOTEBOOK_SIZE_EXCEEDED", message));
             }
+            (it, Bytes::from(content))
         };
         let (path, kind, language) = what_it_becomes(&it, &content)?;
         let draft = self.draft(content.clone()).await?;

@@ -1,7 +1,7 @@
 //! Quartz's cron expressions, in the words of the library that evaluates them.
 //!
 //! Quartz has 6 or 7 fields (second, minute, hour, day of month, month, day of week, year), counts Sunday as 1, and wants
-//! exactly one of the two days to be `?` (quartz-scheduler.org, CronTrigger).
+//! exactly one of the two days to be `?` (quartz-scheduler.org, `CronTrigger`).
 
 use croner::{Cron, parser::CronParser, parser::Seconds, parser::Year};
 use jiff::{Timestamp, Zoned, tz::TimeZone};

@@ -2,6 +2,7 @@
 //! it came. Fields that the API does not have are refused.
 
 #![expect(dead_code, reason = "what only a cloud needs is known here, so that what nobody knows is refused")]
+#![expect(clippy::struct_field_names, reason = "the names are those of the API")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -44,6 +44,7 @@ pub(crate) struct Run {
 /// What a run is given in place of its tasks' own parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 pub(crate) struct Overrides {
     pub(crate) python_params: Option<Vec<String>>,
     pub(crate) notebook_params: BTreeMap<String, String>,

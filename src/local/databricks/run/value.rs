@@ -24,7 +24,7 @@ pub(crate) fn fill(text: &str, look_up: &dyn Fn(&str) -> Option<String>) -> Stri
         };
         match look_up(name.trim()) {
             Some(it) => filled.push_str(&it),
-            None => filled.push_str(&format!("{{{{{name}}}}}")),
+            None => filled.extend(["{{", name, "}}"]),
         }
         rest = behind;
     }

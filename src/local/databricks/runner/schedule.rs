@@ -35,7 +35,7 @@ pub(super) async fn serve(inner: &Arc<Inner>, runner: &Runner) {
             }
             match run::begin(&inner.runs, New::scheduled(*id, job.clone(), trigger)).await {
                 Ok(_) => runner.wake(),
-                Err(fault) => tracing::warn!("job {id} is due, but: {fault}"),
+                Err(fault) => inner.place.log.write(&format!("job {id} is due, but: {fault}")),
             }
         }
         since = now;

@@ -71,7 +71,7 @@ async fn send(inner: &Inner, webhooks: Option<&WebhookNotifications>, event: &st
             }
         }
         if let Err(why) = told {
-            tracing::warn!("destination {} was not told of {event}: {why}", it.id);
+            inner.place.log.write(&format!("destination {} was not told of {event}: {why}", it.id));
         }
     }
 }
