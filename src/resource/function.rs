@@ -122,6 +122,7 @@ impl Resource for Function {
         ("security_groups", Field::Unordered),
         ("tags", Field::Defaulted),
     ];
+    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     type Live = LiveFunction;
 
     fn build(&self) -> Option<Build> {

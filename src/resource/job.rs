@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Outputs, Ownership, Resource, Result,
-    Tags, touched,
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Outputs, Ownership, Resource, Result, Tags, touched,
 };
 use crate::{
     address::{Name, OutputRef},
@@ -133,6 +132,7 @@ impl Resource for Job {
         ("permissions", Field::Defaulted),
         ("tags", Field::Defaulted),
     ];
+    const OUTPUTS: &'static [&'static str] = &["id", "name", "url"];
     type Live = LiveJob;
 
     fn check(&self) -> Vec<Flaw> {

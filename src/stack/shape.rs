@@ -94,13 +94,15 @@ impl Shape {
     fn search(&self, schema: &Value, value: &Value, at: &str, found: &mut Vec<Need>) {
         let name = schema.get("$ref").and_then(Value::as_str).and_then(|it| it.strip_prefix("#/$defs/"));
         if let (Some(name), Value::String(text)) = (name, value) {
-            let to = match name.strip_prefix("Ref_") {
-                Some(kind) => format!("{kind}.{text}").parse().ok(),
-                None if name == "Address" => text.parse().ok(),
-                None if name == "Output" => text.parse::<OutputRef>().ok().map(|it| it.of),
-                None => None,
+            let (to, output) = match name.strip_prefix("Ref_") {
+                Some(kind) => (format!("{kind}.{text}").parse().ok(), None),
+                None if name == "Address" => (text.parse().ok(), None),
+                None if name == "Output" => {
+                    text.parse::<OutputRef>().map_or((None, None), |it| (Some(it.of), Some(it.output)))
+                }
+                None => (None, None),
             };
-            found.extend(to.map(|to| Need { to, weak: false, at: at.to_owned() }));
+            found.extend(to.map(|to| Need { to, weak: false, output, at: at.to_owned() }));
         }
         let schema = self.resolve(schema);
         for key in ["anyOf", "oneOf"] {
