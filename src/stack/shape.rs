@@ -279,6 +279,10 @@ impl Words<'_> {
         if !options.is_empty() && (value.is_string() || rest.is_empty()) {
             return vec![self.choice(at, value, &options)];
         }
+        // Something that may be left out, and was not.
+        if let [only] = rest.as_slice() {
+            return only.iter().flat_map(|it| self.say(it)).collect();
+        }
         let variants: Vec<&str> = rest.iter().filter_map(|it| variant(it, at)).collect();
         if let Some(map) = value.as_object().filter(|_| variants.len() == rest.len() && !variants.is_empty()) {
             let key = map.keys().next();

@@ -41,13 +41,13 @@ pub(super) fn flaws(job: &Job) -> Vec<Flaw> {
     for (key, it) in &job.job_clusters {
         let at = step("/job_clusters", key);
         named(key, &at, "cluster", &mut flaws);
-        used(&at, job.tasks.values().any(|task| task.job_cluster.as_ref() == Some(key)), &mut flaws);
+        used(&at, key, job.tasks.values().map(|it| it.job_cluster.as_ref()), &job.job_clusters, &mut flaws);
         cluster(it, &at, &mut flaws);
     }
     for (key, it) in &job.environments {
         let at = step("/environments", key);
         named(key, &at, "environment", &mut flaws);
-        used(&at, job.tasks.values().any(|task| task.environment.as_ref() == Some(key)), &mut flaws);
+        used(&at, key, job.tasks.values().map(|it| it.environment.as_ref()), &job.environments, &mut flaws);
         if !it.environment_version.bytes().all(|it| it.is_ascii_digit()) || it.environment_version.is_empty() {
             let message = format!("`{}` is no version of an environment", it.environment_version);
             flaws.add(format!("{at}/environment_version"), message, "a number in quotes, such as `\"4\"`");
@@ -309,7 +309,10 @@ fn task(job: &Job, it: &Task, at: &str, flaws: &mut Flaws) {
     ];
     let kinds: Vec<&str> = kinds.iter().filter(|it| it.1).map(|it| it.0).collect();
     match kinds.as_slice() {
-        [] => flaws.add(at, "the task does nothing", "set `python_wheel_task`, `spark_python_task` or `notebook_task`"),
+        [] => {
+            let help = "set `python_wheel_task`, `spark_python_task` or `notebook_task`";
+            return flaws.add(at, "the task does nothing", help);
+        }
         [_] => (),
         [first, others @ ..] => {
             for other in others {
@@ -344,6 +347,7 @@ fn task(job: &Job, it: &Task, at: &str, flaws: &mut Flaws) {
     }
     timeout(it.timeout, &format!("{at}/timeout"), flaws);
     if let (Some(own), Some(all)) = (it.timeout, job.timeout)
+        && all.as_secs() > 0
         && own > all
     {
         let message = format!("the task may take {own}, but the whole job {all}");
@@ -489,8 +493,15 @@ fn named(key: &str, at: &str, what: &str, flaws: &mut Flaws) {
     }
 }
 
-fn used(at: &str, used: bool, flaws: &mut Flaws) {
-    if !used {
+/// Makes sure that something is named by a task; a name that is misspelled there is a mistake of its own.
+fn used<'a, T>(
+    at: &str,
+    key: &String,
+    mut names: impl Iterator<Item = Option<&'a String>>,
+    all: &BTreeMap<String, T>,
+    flaws: &mut Flaws,
+) {
+    if !names.any(|it| it.is_some_and(|it| it == key || !all.contains_key(it))) {
         flaws.add(at, "no task uses it", "name it in a task, or remove it");
     }
 }
