@@ -20,6 +20,7 @@ mod process;
 mod run;
 mod setup;
 mod socket;
+mod starter;
 mod supervisor;
 
 use std::time::Duration;

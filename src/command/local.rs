@@ -185,7 +185,6 @@ async fn show(home: &Home, terminal: Terminal) -> Result<()> {
     } else {
         terminal.print(&table(&status, terminal));
         terminal.print(&format!("AWS endpoint  {}", status.endpoints.gateway));
-        terminal.print(&format!("AWS endpoint  {}", status.endpoints.gateway));
         terminal.print(&format!("Databricks    {}", status.endpoints.databricks));
         terminal.print(&format!("Kafka         {}", status.endpoints.kafka));
         terminal.print(&format!("PostgreSQL    {}", status.endpoints.postgres));

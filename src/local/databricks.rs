@@ -7,16 +7,15 @@ mod auth;
 mod call;
 mod destination;
 mod job;
+mod log;
 mod permission;
 mod policy;
+mod run;
+mod runner;
 mod secret;
 mod workspace;
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::{Router, body::Body, extract::State};
 use http::{Request, Response};
@@ -25,17 +24,20 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    files,
     gateway::{
         call::{Call, Fault},
         record::Records,
     },
+    starter::Starter,
 };
 use call::{Answer, Reply};
 use destination::Destinations;
 use job::Jobs;
+use log::Log;
 use permission::Permissions;
 use policy::Policies;
+use run::{RunApi, store::Runs};
+use runner::{Place, Runner};
 use secret::Secrets;
 use workspace::Workspace;
 
@@ -50,6 +52,12 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Its log.
     pub(crate) log: PathBuf,
+    /// The Python environment of Spark.
+    pub(crate) python: PathBuf,
+    /// URL of all AWS services, for the code of jobs.
+    pub(crate) gateway: String,
+    /// Starts the processes of runs.
+    pub(crate) starter: Starter,
 }
 
 /// Why it cannot serve.
@@ -81,13 +89,14 @@ pub(crate) enum Error {
 
 /// Everything that answers.
 struct Server {
-    workspace: Workspace,
+    workspace: Arc<Workspace>,
+    runs: RunApi,
     jobs: Arc<Jobs>,
     permissions: Permissions,
     secrets: Arc<Secrets>,
     policies: Policies,
     destinations: Arc<Destinations>,
-    log: Log,
+    log: Arc<Log>,
 }
 
 /// Serves until `shutdown` is cancelled.
@@ -99,14 +108,22 @@ pub(crate) async fn serve(config: Config, shutdown: CancellationToken) -> Result
         return Err(Error::NotLoopback(config.listen));
     }
     let listen = |cause| Error::Listen { address: config.listen, cause };
-    let server = Arc::new(Server::open(&config)?);
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-    let app = Router::new().fallback(answer).with_state(server);
-    axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await.map_err(Error::Serve)
+    let (server, runner) = Server::open(config)?;
+    let app = Router::new().fallback(answer).with_state(Arc::new(server));
+    // Runs end with the server, whatever ends it.
+    let stop = shutdown.child_token();
+    let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned());
+    let served = async {
+        let served = served.await;
+        stop.cancel();
+        served
+    };
+    tokio::join!(served, runner.serve(stop.clone())).0.map_err(Error::Serve)
 }
 
 impl Server {
-    fn open(config: &Config) -> Result<Self, Error> {
+    fn open(config: Config) -> Result<(Self, Runner), Error> {
         let records = |cause| Error::Records { folder: config.data.clone(), cause };
         std::fs::create_dir_all(&config.data).map_err(records)?;
         let path = |name: &str| config.data.join(name);
@@ -114,16 +131,41 @@ impl Server {
         let jobs = Records::open(path("jobs.json")).map_err(records)?;
         let jobs = Arc::new(Jobs::new(jobs, Arc::clone(&destinations)));
         let permissions = Records::open(path("permissions.json")).map_err(records)?;
-        let log = files::open_log(&config.log).map_err(|err| records(std::io::Error::other(err)))?;
-        Ok(Self {
-            workspace: Workspace::open(path("workspace.json"), path("workspace")).map_err(records)?,
+        let secrets = Arc::new(Secrets::new(Records::open(path("secrets.json")).map_err(records)?));
+        let policies = Records::open(path("policies.json")).map_err(records)?;
+        let workspace = Arc::new(Workspace::open(path("workspace.json"), path("workspace")).map_err(records)?);
+        let runs = Arc::new(Runs::open(path("runs")).map_err(records)?);
+        let log = Arc::new(Log::open(&config.log).map_err(|err| records(std::io::Error::other(err)))?);
+        let address = format!("http://{}", config.listen);
+        let place = Place {
+            python: config.python,
+            data: config.data.clone(),
+            gateway: config.gateway,
+            address: address.clone(),
+            starter: config.starter,
+            log: Arc::clone(&log),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let runner = Runner::new(
+            place,
+            Arc::clone(&runs),
+            Arc::clone(&jobs),
+            Arc::clone(&workspace),
+            Arc::clone(&secrets),
+            Arc::clone(&destinations),
+        )
+        .map_err(records)?;
+        let server = Self {
+            workspace,
+            runs: RunApi::new(Arc::clone(&jobs), runs, runner.clone(), address),
             permissions: Permissions::new(permissions, Arc::clone(&jobs)),
             jobs,
-            secrets: Arc::new(Secrets::new(Records::open(path("secrets.json")).map_err(records)?)),
-            policies: Policies::new(Records::open(path("policies.json")).map_err(records)?),
+            secrets,
+            policies: Policies::new(policies),
             destinations,
-            log: Log(Mutex::new(log)),
-        })
+            log,
+        };
+        Ok((server, runner))
     }
 
     async fn route(&self, request: Request<Body>) -> Result<Reply, Fault> {
@@ -146,24 +188,28 @@ impl Server {
             }
             (_, ["api", "2.0", "policies", "clusters", verb]) => self.policies.answer(verb, &call, caller).await,
             (_, ["api", "2.0", "notification-destinations", rest @ ..]) => self.destinations.answer(rest, &call).await,
-            (_, ["api", version @ ("2.0" | "2.1" | "2.2"), "jobs", verb]) => {
-                self.answer_job(version, verb, &call, caller).await
+            (_, ["api", version @ ("2.0" | "2.1" | "2.2"), "jobs", rest @ ..]) => {
+                match self.runs.answer(version, rest, &call, caller).await {
+                    Some(it) => it,
+                    None => self.answer_job(version, rest, &call, caller).await,
+                }
             }
             _ => Err(call::no_such_api(&call)),
         }
     }
 
-    async fn answer_job(&self, version: &str, verb: &str, call: &Call, caller: auth::Caller) -> Answer {
-        match (call.method.as_str(), verb) {
-            ("POST", "create") => {
+    async fn answer_job(&self, version: &str, path: &[&str], call: &Call, caller: auth::Caller) -> Answer {
+        match (call.method.as_str(), path) {
+            ("POST", ["create"]) => {
                 let (mut settings, wanted) = job::new_settings(call)?;
                 let acl = wanted.map(|it| permission::check(it, caller)).transpose()?;
                 let id = self.jobs.create(&mut settings, caller).await?;
                 self.permissions.begin(id, acl, caller).await?;
                 call::ok(serde_json::json!({ "job_id": id }))
             }
-            ("POST", "delete") => self.jobs.delete(call).await,
-            _ => self.jobs.answer(version, verb, call).await,
+            ("POST", ["delete"]) => self.jobs.delete(call).await,
+            (_, [verb]) => self.jobs.answer(version, verb, call).await,
+            _ => Err(call::no_such_api(call)),
         }
     }
 }
@@ -184,17 +230,4 @@ async fn answer(State(server): State<Arc<Server>>, request: Request<Body>) -> Re
         Ok(_) => {}
     }
     call::render(answer)
-}
-
-/// The server's own log. Never holds a request's body: that may be a secret.
-struct Log(Mutex<std::fs::File>);
-
-impl Log {
-    fn write(&self, message: &str) {
-        use std::io::Write;
-        let line = format!("{:.3} {message}\n", jiff::Timestamp::now());
-        let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // There is no better place to say that the log cannot be written.
-        file.write_all(line.as_bytes()).ok();
-    }
 }

@@ -35,6 +35,7 @@ use super::{
     process::{self, Process},
     setup::open_lock,
     socket,
+    starter::Starter,
 };
 
 /// The longest that a part is given to end by itself.
@@ -103,8 +104,9 @@ async fn run(home: &Home) -> Result<()> {
     board.log("started");
 
     let [kafka, postgres, cloud, front, bricks] = std::array::from_fn(|_| Lane::default());
+    let (starter, orders) = Starter::new(board.clone());
     let gateway = |stop| serve_gateway(&parts, stop);
-    let databricks = |stop| Ok(serve_databricks(&parts, stop));
+    let databricks = |stop| Ok(serve_databricks(&parts, &starter, stop));
     let gateway = Inner { name: "gateway", port: ports.gateway, serve: &gateway };
     let databricks = Inner { name: "databricks", port: ports.databricks, serve: &databricks };
     let stopping = async {
@@ -130,6 +132,7 @@ async fn run(home: &Home) -> Result<()> {
     select! {
         () = work => {}
         () = socket::answer(listener, board.clone()) => {}
+        () = orders.serve() => {}
         () = watch_signals(&board) => {}
     }
     board.log("stopped");
@@ -328,11 +331,14 @@ fn serve_gateway(parts: &Parts, stop: CancellationToken) -> Result<Served> {
     Ok(Box::pin(async { served.await.map_err(|err| err.to_string()) }))
 }
 
-fn serve_databricks(parts: &Parts, stop: CancellationToken) -> Served {
+fn serve_databricks(parts: &Parts, starter: &Starter, stop: CancellationToken) -> Served {
     let config = databricks::Config {
         listen: ([127, 0, 0, 1], parts.ports.databricks).into(),
         data: parts.home.data().join("databricks"),
         log: parts.home.log("databricks"),
+        python: parts.home.spark(),
+        gateway: format!("http://127.0.0.1:{}", parts.ports.gateway),
+        starter: starter.clone(),
     };
     Box::pin(async { databricks::serve(config, stop).await.map_err(|err| err.to_string()) })
 }

@@ -1,5 +1,6 @@
 //! The local cloud, as its users run it: real parts, killed at will.
 
+mod databricks;
 mod gateway;
 mod poller;
 mod traces;
@@ -97,14 +98,15 @@ async fn nothing_is_lost_whatever_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_port_is_named_with_who_has_it() {
     let Place { home, .. } = &Place::new();
-    let free = [(); 5].map(|()| TcpListener::bind("127.0.0.1:0").expect("bind"));
-    let [gateway, cloud, kafka, controller, postgres] =
+    let free = [(); 6].map(|()| TcpListener::bind("127.0.0.1:0").expect("bind"));
+    let [gateway, cloud, kafka, controller, postgres, databricks] =
         free.each_ref().map(|it| it.local_addr().expect("address").port());
     let mut free = free.into_iter();
     let taken = free.nth(2);
     drop(free);
     let ports = serde_json::json!({
         "gateway": gateway, "cloud": cloud, "kafka": kafka, "controller": controller, "postgres": postgres,
+        "databricks": databricks,
     });
     fs::create_dir_all(home.local()).expect("directory");
     fs::write(home.local().join("ports.json"), ports.to_string()).expect("write");
@@ -225,7 +227,7 @@ fn assert_loopback_only(supervisor: u32) {
     // Addresses as the kernel writes them: 127.0.0.1, ::1, and 127.0.0.1 within IPv6.
     const LOOPBACK: [&str; 3] = ["0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"];
     let found = listeners(&session(supervisor));
-    assert_eq!(found.len(), 5, "{found:?}");
+    assert_eq!(found.len(), 6, "{found:?}");
     for (address, port) in found {
         assert!(LOOPBACK.contains(&address.as_str()), "port {port} listens on {address}");
     }
@@ -244,5 +246,23 @@ async fn the_gateway_and_the_poller_answer_as_aws_does() {
     poller::mappings_live_and_die(&on).await;
     poller::poison_is_kept_aside(&on).await;
     poller::reported_records_are_tried_again(&on).await;
+    local::stop(&place.home).await.expect("stop");
+}
+
+/// What runs jobs is killed on the way, so it has a cloud of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_local_databricks_answers_the_official_sdk() {
+    let place = Place::new();
+    let on = local::ensure(&place.home, &|_| {}).await.expect("start");
+    let sdk = databricks::Sdk::new(&place.home, &on);
+    databricks::callers_are_known(&sdk);
+    databricks::files_are_kept(&sdk);
+    databricks::jobs_are_kept(&sdk);
+    databricks::permissions_have_one_owner(&sdk);
+    databricks::secrets_are_kept(&sdk);
+    databricks::tasks_run(&sdk);
+    databricks::failures_are_told(&sdk);
+    databricks::schedules_and_webhooks_fire(&sdk).await;
+    databricks::a_kill_ends_what_runs(&sdk, &place.home).await;
     local::stop(&place.home).await.expect("stop");
 }

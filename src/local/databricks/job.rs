@@ -161,7 +161,8 @@ impl Jobs {
         done()
     }
 
-    fn check(&self, settings: &Map<String, Value>) -> Result<Settings, Fault> {
+    /// Refuses settings that the service would refuse.
+    pub(super) fn check(&self, settings: &Map<String, Value>) -> Result<Settings, Fault> {
         let typed: Settings = call::read(settings.clone().into())?;
         check::check(&typed, &|id| self.destinations.find(id).is_some())?;
         Ok(typed)

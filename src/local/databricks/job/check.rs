@@ -18,7 +18,7 @@ const LONGEST_KEY: usize = 100;
 const LEAST_WAIT: u64 = 60;
 
 /// Checks settings; `knows` says whether there is a notification destination.
-pub(in crate::local::databricks) fn check(settings: &Settings, knows: &dyn Fn(&str) -> bool) -> Result<(), Fault> {
+pub(crate) fn check(settings: &Settings, knows: &dyn Fn(&str) -> bool) -> Result<(), Fault> {
     check_sizes(settings)?;
     check_triggers(settings)?;
     check_run_as(settings)?;
@@ -198,7 +198,7 @@ fn check_cycles(tasks: &[Task]) -> Result<(), Fault> {
         }
         for it in free {
             left.remove(it);
-            left.values_mut().for_each(|needs| drop(needs.remove(it)));
+            left.values_mut().for_each(|needs| needs.retain(|need| *need != it));
         }
     }
     match left.keys().copied().collect::<Vec<_>>() {

@@ -8,14 +8,14 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 /// When something happens, again and again.
 #[derive(Clone, Debug)]
-pub(in crate::local::databricks) struct Quartz {
+pub(crate) struct Quartz {
     cron: Cron,
     zone: TimeZone,
 }
 
 impl Quartz {
     /// Reads an expression and the name of a time zone; what is wrong is said in words.
-    pub fn parse(expression: &str, zone: &str) -> Result<Self, String> {
+    pub(crate) fn parse(expression: &str, zone: &str) -> Result<Self, String> {
         let is_iana = zone.contains('/') || ["UTC", "GMT"].contains(&zone);
         let zone =
             TimeZone::get(zone).ok().filter(|_| is_iana).ok_or_else(|| format!("Unknown time zone: {zone:?}"))?;
@@ -44,7 +44,7 @@ impl Quartz {
     }
 
     /// The next time after a time; none when there is none.
-    pub fn after(&self, time: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn after(&self, time: Timestamp) -> Option<Timestamp> {
         let time: Zoned = time.to_zoned(self.zone.clone());
         self.cron.find_next_occurrence(&time, false).ok().map(|it| it.timestamp())
     }

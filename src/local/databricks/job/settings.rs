@@ -11,25 +11,25 @@ use serde_json::Value;
 /// The settings of a job, or of a run that was submitted without one.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(in crate::local::databricks) struct Settings {
-    pub name: Option<String>,
+pub(crate) struct Settings {
+    pub(crate) name: Option<String>,
     description: Option<String>,
-    pub tags: BTreeMap<String, String>,
-    pub max_concurrent_runs: Option<u32>,
-    pub timeout_seconds: Option<u64>,
-    pub queue: Option<Queue>,
-    pub parameters: Vec<Parameter>,
-    pub run_as: Option<RunAs>,
-    pub schedule: Option<Schedule>,
-    pub continuous: Option<Continuous>,
-    pub trigger: Option<Trigger>,
-    pub health: Option<Health>,
-    pub email_notifications: Option<EmailNotifications>,
-    pub webhook_notifications: Option<WebhookNotifications>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) max_concurrent_runs: Option<u32>,
+    pub(crate) timeout_seconds: Option<u64>,
+    pub(crate) queue: Option<Queue>,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) run_as: Option<RunAs>,
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) continuous: Option<Continuous>,
+    pub(crate) trigger: Option<Trigger>,
+    pub(crate) health: Option<Health>,
+    pub(crate) email_notifications: Option<EmailNotifications>,
+    pub(crate) webhook_notifications: Option<WebhookNotifications>,
     notification_settings: Option<Value>,
-    pub job_clusters: Vec<JobCluster>,
-    pub environments: Vec<Environment>,
-    pub tasks: Vec<Task>,
+    pub(crate) job_clusters: Vec<JobCluster>,
+    pub(crate) environments: Vec<Environment>,
+    pub(crate) tasks: Vec<Task>,
     edit_mode: Option<EditMode>,
     deployment: Option<Deployment>,
     format: Option<Format>,
@@ -42,28 +42,28 @@ pub(in crate::local::databricks) struct Settings {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct Queue {
-    pub enabled: bool,
+pub(crate) struct Queue {
+    pub(crate) enabled: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct Parameter {
-    pub name: String,
-    pub default: String,
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    pub(crate) default: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct RunAs {
-    pub user_name: Option<String>,
-    pub service_principal_name: Option<String>,
-    pub group_name: Option<String>,
+pub(crate) struct RunAs {
+    pub(crate) user_name: Option<String>,
+    pub(crate) service_principal_name: Option<String>,
+    pub(crate) group_name: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub(in crate::local::databricks) enum Pause {
+pub(crate) enum Pause {
     #[default]
     Unpaused,
     Paused,
@@ -71,42 +71,42 @@ pub(in crate::local::databricks) enum Pause {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct Schedule {
-    pub quartz_cron_expression: String,
-    pub timezone_id: String,
+pub(crate) struct Schedule {
+    pub(crate) quartz_cron_expression: String,
+    pub(crate) timezone_id: String,
     #[serde(default)]
-    pub pause_status: Pause,
+    pub(crate) pause_status: Pause,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct Continuous {
+pub(crate) struct Continuous {
     #[serde(default)]
-    pub pause_status: Pause,
+    pub(crate) pause_status: Pause,
     task_retry_mode: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct Trigger {
+pub(crate) struct Trigger {
     #[serde(default)]
-    pub pause_status: Pause,
-    pub periodic: Option<Periodic>,
-    pub file_arrival: Option<FileArrival>,
-    pub table_update: Option<Value>,
-    pub model: Option<Value>,
+    pub(crate) pause_status: Pause,
+    pub(crate) periodic: Option<Periodic>,
+    pub(crate) file_arrival: Option<FileArrival>,
+    pub(crate) table_update: Option<Value>,
+    pub(crate) model: Option<Value>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct Periodic {
-    pub interval: u32,
-    pub unit: Unit,
+pub(crate) struct Periodic {
+    pub(crate) interval: u32,
+    pub(crate) unit: Unit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub(in crate::local::databricks) enum Unit {
+pub(crate) enum Unit {
     Minutes,
     Hours,
     Days,
@@ -115,15 +115,15 @@ pub(in crate::local::databricks) enum Unit {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct FileArrival {
-    pub url: String,
-    pub min_time_between_triggers_seconds: Option<u64>,
-    pub wait_after_last_change_seconds: Option<u64>,
+pub(crate) struct FileArrival {
+    pub(crate) url: String,
+    pub(crate) min_time_between_triggers_seconds: Option<u64>,
+    pub(crate) wait_after_last_change_seconds: Option<u64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct Health {
+pub(crate) struct Health {
     #[serde(default)]
     rules: Vec<Rule>,
 }
@@ -154,7 +154,7 @@ enum Comparison {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(in crate::local::databricks) struct EmailNotifications {
+pub(crate) struct EmailNotifications {
     on_start: Vec<String>,
     on_success: Vec<String>,
     on_failure: Vec<String>,
@@ -165,33 +165,33 @@ pub(in crate::local::databricks) struct EmailNotifications {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(in crate::local::databricks) struct WebhookNotifications {
-    pub on_start: Vec<WebhookId>,
-    pub on_success: Vec<WebhookId>,
-    pub on_failure: Vec<WebhookId>,
-    pub on_duration_warning_threshold_exceeded: Vec<WebhookId>,
-    pub on_streaming_backlog_exceeded: Vec<WebhookId>,
+pub(crate) struct WebhookNotifications {
+    pub(crate) on_start: Vec<WebhookId>,
+    pub(crate) on_success: Vec<WebhookId>,
+    pub(crate) on_failure: Vec<WebhookId>,
+    pub(crate) on_duration_warning_threshold_exceeded: Vec<WebhookId>,
+    pub(crate) on_streaming_backlog_exceeded: Vec<WebhookId>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct WebhookId {
-    pub id: String,
+pub(crate) struct WebhookId {
+    pub(crate) id: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct JobCluster {
-    pub job_cluster_key: String,
-    pub new_cluster: Cluster,
+pub(crate) struct JobCluster {
+    pub(crate) job_cluster_key: String,
+    pub(crate) new_cluster: Cluster,
 }
 
 /// A cluster's specification. This machine takes its environment variables from it, and nothing else.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(in crate::local::databricks) struct Cluster {
-    pub spark_env_vars: BTreeMap<String, String>,
-    pub spark_version: Option<String>,
+pub(crate) struct Cluster {
+    pub(crate) spark_env_vars: BTreeMap<String, String>,
+    pub(crate) spark_version: Option<String>,
     apply_policy_default_values: Option<bool>,
     autoscale: Option<Value>,
     autotermination_minutes: Option<i64>,
@@ -228,16 +228,16 @@ pub(in crate::local::databricks) struct Cluster {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct Environment {
-    pub environment_key: String,
+pub(crate) struct Environment {
+    pub(crate) environment_key: String,
     #[serde(default)]
-    pub spec: EnvironmentSpec,
+    pub(crate) spec: EnvironmentSpec,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(in crate::local::databricks) struct EnvironmentSpec {
-    pub dependencies: Vec<String>,
+pub(crate) struct EnvironmentSpec {
+    pub(crate) dependencies: Vec<String>,
     client: Option<String>,
     environment_version: Option<String>,
     base_environment: Option<String>,
@@ -268,65 +268,65 @@ enum Format {
 /// One task of a job.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct Task {
-    pub task_key: String,
+pub(crate) struct Task {
+    pub(crate) task_key: String,
     description: Option<String>,
     #[serde(default)]
-    pub depends_on: Vec<Dependency>,
+    pub(crate) depends_on: Vec<Dependency>,
     #[serde(default)]
-    pub run_if: RunIf,
+    pub(crate) run_if: RunIf,
     #[serde(default)]
-    pub disabled: bool,
-    pub spark_python_task: Option<SparkPythonTask>,
-    pub notebook_task: Option<NotebookTask>,
-    pub python_wheel_task: Option<PythonWheelTask>,
+    pub(crate) disabled: bool,
+    pub(crate) spark_python_task: Option<SparkPythonTask>,
+    pub(crate) notebook_task: Option<NotebookTask>,
+    pub(crate) python_wheel_task: Option<PythonWheelTask>,
     // These are kept, and fail when they are run here.
-    pub ai_runtime_task: Option<Value>,
-    pub alert_task: Option<Value>,
-    pub clean_rooms_notebook_task: Option<Value>,
-    pub condition_task: Option<Value>,
-    pub dashboard_task: Option<Value>,
-    pub dbt_cloud_task: Option<Value>,
-    pub dbt_platform_task: Option<Value>,
-    pub dbt_task: Option<Value>,
-    pub for_each_task: Option<Value>,
-    pub gen_ai_compute_task: Option<Value>,
-    pub pipeline_task: Option<Value>,
-    pub power_bi_task: Option<Value>,
-    pub python_operator_task: Option<Value>,
-    pub run_job_task: Option<Value>,
-    pub spark_jar_task: Option<Value>,
-    pub spark_submit_task: Option<Value>,
-    pub sql_task: Option<Value>,
-    pub job_cluster_key: Option<String>,
-    pub new_cluster: Option<Cluster>,
-    pub existing_cluster_id: Option<String>,
-    pub environment_key: Option<String>,
+    pub(crate) ai_runtime_task: Option<Value>,
+    pub(crate) alert_task: Option<Value>,
+    pub(crate) clean_rooms_notebook_task: Option<Value>,
+    pub(crate) condition_task: Option<Value>,
+    pub(crate) dashboard_task: Option<Value>,
+    pub(crate) dbt_cloud_task: Option<Value>,
+    pub(crate) dbt_platform_task: Option<Value>,
+    pub(crate) dbt_task: Option<Value>,
+    pub(crate) for_each_task: Option<Value>,
+    pub(crate) gen_ai_compute_task: Option<Value>,
+    pub(crate) pipeline_task: Option<Value>,
+    pub(crate) power_bi_task: Option<Value>,
+    pub(crate) python_operator_task: Option<Value>,
+    pub(crate) run_job_task: Option<Value>,
+    pub(crate) spark_jar_task: Option<Value>,
+    pub(crate) spark_submit_task: Option<Value>,
+    pub(crate) sql_task: Option<Value>,
+    pub(crate) job_cluster_key: Option<String>,
+    pub(crate) new_cluster: Option<Cluster>,
+    pub(crate) existing_cluster_id: Option<String>,
+    pub(crate) environment_key: Option<String>,
     compute: Option<Value>,
     #[serde(default)]
-    pub libraries: Vec<Library>,
-    pub max_retries: Option<i32>,
-    pub min_retry_interval_millis: Option<u64>,
-    pub retry_on_timeout: Option<bool>,
-    pub timeout_seconds: Option<u64>,
+    pub(crate) libraries: Vec<Library>,
+    pub(crate) max_retries: Option<i32>,
+    pub(crate) min_retry_interval_millis: Option<u64>,
+    pub(crate) retry_on_timeout: Option<bool>,
+    pub(crate) timeout_seconds: Option<u64>,
     health: Option<Health>,
     disable_auto_optimization: Option<bool>,
     email_notifications: Option<EmailNotifications>,
     notification_settings: Option<Value>,
-    pub webhook_notifications: Option<WebhookNotifications>,
+    pub(crate) webhook_notifications: Option<WebhookNotifications>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct Dependency {
-    pub task_key: String,
+pub(crate) struct Dependency {
+    pub(crate) task_key: String,
     outcome: Option<String>,
 }
 
 /// When a task runs, by how the tasks before it ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(in crate::local::databricks) enum RunIf {
+pub(crate) enum RunIf {
     #[default]
     AllSuccess,
     AllDone,
@@ -338,39 +338,39 @@ pub(in crate::local::databricks) enum RunIf {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct SparkPythonTask {
-    pub python_file: String,
+pub(crate) struct SparkPythonTask {
+    pub(crate) python_file: String,
     #[serde(default)]
-    pub parameters: Vec<String>,
+    pub(crate) parameters: Vec<String>,
     #[serde(default)]
-    pub source: Source,
+    pub(crate) source: Source,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct NotebookTask {
-    pub notebook_path: String,
+pub(crate) struct NotebookTask {
+    pub(crate) notebook_path: String,
     #[serde(default)]
-    pub base_parameters: BTreeMap<String, String>,
+    pub(crate) base_parameters: BTreeMap<String, String>,
     #[serde(default)]
-    pub source: Source,
+    pub(crate) source: Source,
     warehouse_id: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct PythonWheelTask {
-    pub package_name: String,
-    pub entry_point: String,
+pub(crate) struct PythonWheelTask {
+    pub(crate) package_name: String,
+    pub(crate) entry_point: String,
     #[serde(default)]
-    pub parameters: Vec<String>,
+    pub(crate) parameters: Vec<String>,
     #[serde(default)]
-    pub named_parameters: BTreeMap<String, String>,
+    pub(crate) named_parameters: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub(in crate::local::databricks) enum Source {
+pub(crate) enum Source {
     #[default]
     Workspace,
     Git,
@@ -378,11 +378,11 @@ pub(in crate::local::databricks) enum Source {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(in crate::local::databricks) struct Library {
-    pub whl: Option<String>,
-    pub pypi: Option<Pypi>,
-    pub requirements: Option<String>,
-    pub egg: Option<String>,
+pub(crate) struct Library {
+    pub(crate) whl: Option<String>,
+    pub(crate) pypi: Option<Pypi>,
+    pub(crate) requirements: Option<String>,
+    pub(crate) egg: Option<String>,
     // Spark's server here needs none of these.
     jar: Option<String>,
     maven: Option<Value>,
@@ -391,14 +391,14 @@ pub(in crate::local::databricks) struct Library {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct Pypi {
-    pub package: String,
+pub(crate) struct Pypi {
+    pub(crate) package: String,
     repo: Option<String>,
 }
 
 impl Task {
     /// The names of what it is to do; a sound task has one.
-    pub fn kinds(&self) -> Vec<&'static str> {
+    pub(crate) fn kinds(&self) -> Vec<&'static str> {
         let known = [
             ("spark_python_task", self.spark_python_task.is_some()),
             ("notebook_task", self.notebook_task.is_some()),
@@ -428,14 +428,14 @@ impl Task {
     }
 
     /// The cluster that it runs on, when it is not serverless.
-    pub fn cluster<'a>(&'a self, settings: &'a Settings) -> Option<&'a Cluster> {
+    pub(crate) fn cluster<'a>(&'a self, settings: &'a Settings) -> Option<&'a Cluster> {
         let shared = self.job_cluster_key.as_ref();
         let shared = shared.and_then(|key| settings.job_clusters.iter().find(|it| it.job_cluster_key == *key));
         self.new_cluster.as_ref().or(shared.map(|it| &it.new_cluster))
     }
 
     /// The Python packages that it asks for: paths of wheels, and names.
-    pub fn packages<'a>(&'a self, settings: &'a Settings) -> Vec<&'a str> {
+    pub(crate) fn packages<'a>(&'a self, settings: &'a Settings) -> Vec<&'a str> {
         let key = self.environment_key.as_ref();
         let environment = key.and_then(|key| settings.environments.iter().find(|it| it.environment_key == *key));
         let serverless = environment.into_iter().flat_map(|it| it.spec.dependencies.iter().map(String::as_str));
@@ -449,7 +449,7 @@ impl Task {
 
 impl WebhookNotifications {
     /// Each event with who is told of it.
-    pub fn events(&self) -> [(&'static str, &[WebhookId]); 5] {
+    pub(crate) fn events(&self) -> [(&'static str, &[WebhookId]); 5] {
         [
             ("on_start", &self.on_start),
             ("on_success", &self.on_success),
@@ -462,7 +462,7 @@ impl WebhookNotifications {
 
 impl Settings {
     /// The tasks that no other task waits for: they decide how a run ended.
-    pub fn leaves(&self) -> BTreeSet<&str> {
+    pub(crate) fn leaves(&self) -> BTreeSet<&str> {
         let awaited: BTreeSet<&str> =
             self.tasks.iter().flat_map(|it| &it.depends_on).map(|it| it.task_key.as_str()).collect();
         self.tasks.iter().map(|it| it.task_key.as_str()).filter(|it| !awaited.contains(it)).collect()
