@@ -130,7 +130,8 @@ impl Resource for Database {
     ];
     const DATA_BEARING: bool = true;
     const PATIENCE: Duration = Duration::from_secs(40 * 60);
-    const OUTPUTS: &'static [&'static str] = &["arn", "host", "port", "name", "secret_arn", "secret_version"];
+    const OUTPUTS: &'static [&'static str] =
+        &["arn", "host", "port", "name", "username", "secret_arn", "secret_version"];
     type Live = LiveDatabase;
 
     fn check(&self) -> Vec<Flaw> {
@@ -267,6 +268,7 @@ impl Resource for Database {
             ("host", endpoint.and_then(|it| it.address()).map(str::to_owned)),
             ("port", endpoint.and_then(types::Endpoint::port).map(|it| it.to_string())),
             ("name", it.db_name().map(str::to_owned)),
+            ("username", it.master_username().map(str::to_owned)),
             ("secret_arn", it.master_user_secret().and_then(|it| it.secret_arn()).map(str::to_owned)),
             ("secret_version", live.secret_version.clone()),
         ];
