@@ -278,6 +278,8 @@ pub struct Need {
     pub to: Address,
     /// Whether the name suffices, so that nothing has to be awaited.
     pub weak: bool,
+    /// Which of its outputs is needed, where it is one.
+    pub output: Option<String>,
     /// Where in the spec the reference stands, as a JSON pointer.
     pub at: String,
 }
@@ -323,7 +325,8 @@ pub fn plain(spec: &Value) -> Value {
 
 fn target(spec: &Value) -> Option<Need> {
     let to = spec.get(REF)?.as_str()?.parse().ok()?;
-    Some(Need { to, weak: spec.get(WEAK).is_some(), at: String::new() })
+    let output = spec.get(OUTPUT).and_then(Value::as_str).map(str::to_owned);
+    Some(Need { to, weak: spec.get(WEAK).is_some(), output, at: String::new() })
 }
 
 fn wire<S: Serializer>(to: &Address, weak: bool, s: S) -> Result<S::Ok, S::Error> {

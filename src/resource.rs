@@ -70,6 +70,8 @@ pub trait Resource: Kinded + DeserializeOwned + Serialize + JsonSchema + Debug +
     const DATA_BEARING: bool = false;
     /// The longest wait for [`Phase::Ready`].
     const PATIENCE: Duration = Duration::from_secs(300);
+    /// The names of all outputs that it may have, so that a misspelled one is a mistake in the file.
+    const OUTPUTS: &'static [&'static str] = &[];
     /// What the provider reports.
     type Live: Send + Sync + 'static;
 

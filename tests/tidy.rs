@@ -178,6 +178,16 @@ fn one_file_names_the_kafka_library() {
 }
 
 #[test]
+fn one_folder_names_the_http_client() {
+    let users: BTreeSet<PathBuf> = sources()
+        .into_iter()
+        .filter(|(_, file)| code(file).iter().any(|it| it.1.contains("reqwest")))
+        .map(|it| it.1)
+        .collect();
+    assert!(!users.is_empty() && users.iter().all(|it| it.starts_with("src/client/databricks")), "{users:?}");
+}
+
+#[test]
 fn only_the_local_cloud_and_builds_start_processes() {
     expect_none(only(&["local", "artifact"], &["process::Command", "Command::new(\""]));
 }

@@ -137,4 +137,6 @@ fn shown(path: &PathBuf) -> String {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

@@ -126,7 +126,11 @@ pub async fn databricks(home: &Path, start: bool, tell: &(dyn Fn(String) + Sync)
     Ok(endpoints(home, start, tell).await?.databricks)
 }
 
-async fn endpoints(home: &Path, start: bool, tell: &(dyn Fn(String) + Sync)) -> Result<Endpoints> {
+/// Finds where all of the local cloud answers, and starts it where `start` says so.
+///
+/// # Errors
+/// Says which part would not start, or that it is not running.
+pub async fn endpoints(home: &Path, start: bool, tell: &(dyn Fn(String) + Sync)) -> Result<Endpoints> {
     let home = Home::new(home)?;
     if start {
         return Ok(local::ensure(&home, &|it| tell(told(&it))).await?);

@@ -78,12 +78,13 @@ impl Project {
     /// Says why it cannot be reached.
     pub async fn connect(&self, stack: &Stack, start: bool, tell: &(dyn Fn(String) + Sync)) -> Result<Cx> {
         let region = stack.settings.region.clone().unwrap_or_else(|| REGION.to_owned());
-        let (endpoint, keys) = match stack.settings.target {
-            Target::Aws => (None, None),
+        let (endpoint, keys, workspace) = match stack.settings.target {
+            Target::Aws => (None, None, ambient(stack)),
             Target::Local => {
-                let endpoint = local::endpoint(&self.home, start, tell).await?;
+                let at = local::endpoints(&self.home, start, tell).await?;
+                let workspace = databricks::Target::ambient().host(Some(at.databricks)).token("local");
                 // The access key is the account: that is how it knows whose requests they are.
-                (Some(endpoint), Some((ACCOUNT.to_owned(), "local".to_owned())))
+                (Some(at.gateway), Some((ACCOUNT.to_owned(), "local".to_owned())), workspace)
             }
         };
         let here = endpoint.is_some();
@@ -95,7 +96,7 @@ impl Project {
         }
         Ok(Cx {
             aws: Arc::new(aws),
-            databricks: Arc::new(Databricks::new(workspace(stack, here))),
+            databricks: Arc::new(Databricks::new(workspace)),
             scope: Scope { stack: stack.name.clone(), account, region },
             templates: Arc::new(Templates::new(self.root.join("templates"))),
             artifacts: Arc::new(BTreeMap::new()),
@@ -107,10 +108,7 @@ impl Project {
 }
 
 /// Says which Databricks workspace a stack is deployed to. Nothing is asked of it before a kind does.
-fn workspace(stack: &Stack, here: bool) -> databricks::Target {
-    if here {
-        return databricks::Target::ambient().host(Some("http://127.0.0.1:14568".to_owned())).token("local");
-    }
+fn ambient(stack: &Stack) -> databricks::Target {
     let named = stack.settings.databricks.clone().unwrap_or_default();
     databricks::Target::ambient().host(named.host).profile(named.profile)
 }

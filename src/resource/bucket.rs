@@ -82,6 +82,7 @@ const fn yes() -> bool {
 impl Resource for Bucket {
     const FIELDS: &'static [(&'static str, Field)] = &[("tags", Field::Defaulted)];
     const DATA_BEARING: bool = true;
+    const OUTPUTS: &'static [&'static str] = &["arn", "name", "url"];
     type Live = LiveBucket;
 
     fn physical_name(&self, scope: &Scope, name: &str) -> String {

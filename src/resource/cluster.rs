@@ -132,6 +132,7 @@ impl Resource for Cluster {
     ];
     const DATA_BEARING: bool = true;
     const PATIENCE: Duration = Duration::from_secs(45 * 60);
+    const OUTPUTS: &'static [&'static str] = &["arn", "name", "uuid", "bootstrap"];
     type Live = LiveCluster;
 
     fn check(&self) -> Vec<Flaw> {

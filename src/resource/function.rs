@@ -121,6 +121,7 @@ impl Resource for Function {
         ("security_groups", Field::Unordered),
         ("tags", Field::Defaulted),
     ];
+    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     type Live = LiveFunction;
 
     fn build(&self) -> Option<Build> {

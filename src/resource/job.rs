@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Outputs, Ownership, Resource, Result,
-    Tags, touched,
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Outputs, Ownership, Resource, Result, Tags, touched,
 };
 use crate::{
     address::{Name, OutputRef},
@@ -133,6 +132,7 @@ impl Resource for Job {
         ("permissions", Field::Defaulted),
         ("tags", Field::Defaulted),
     ];
+    const OUTPUTS: &'static [&'static str] = &["id", "name", "url"];
     type Live = LiveJob;
 
     fn check(&self) -> Vec<Flaw> {
@@ -308,7 +308,9 @@ async fn read_one(cx: &Cx, name: &Name) -> Result<Option<LiveJob>> {
     };
     let mut ours: Vec<&databricks::jobs::Job> = named.iter().filter(|it| owned(it)).collect();
     ours.sort_by_key(|it| (it.created_time, it.job_id));
-    let chosen = ours.first().copied().or(named.first()).map(|it| it.job_id);
+    // A stranger's job of this name is in the way of a first attempt; it is not what is left of one of ours.
+    let stranger = named.first().filter(|_| name.id.is_none());
+    let chosen = ours.first().copied().or(stranger).map(|it| it.job_id);
     let job = match (found, chosen) {
         (Some(it), _) => it,
         // What is gone since it was listed is gone.

@@ -64,6 +64,7 @@ const fn month() -> Span {
 
 impl Resource for LogGroup {
     const FIELDS: &'static [(&'static str, Field)] = &[("tags", Field::Defaulted)];
+    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     type Live = LiveLogGroup;
 
     fn physical_name(&self, scope: &Scope, name: &str) -> String {

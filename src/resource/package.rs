@@ -70,6 +70,7 @@ pub struct Uploaded {
 
 impl Resource for Package {
     const FIELDS: &'static [(&'static str, Field)] = &[("tags", Field::Defaulted)];
+    const OUTPUTS: &'static [&'static str] = &["folder", "path"];
     type Live = LivePackage;
 
     fn physical_name(&self, scope: &Scope, name: &str) -> String {

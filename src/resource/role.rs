@@ -70,6 +70,7 @@ fn lambda() -> String {
 
 impl Resource for Role {
     const FIELDS: &'static [(&'static str, Field)] = &[("managed", Field::Unordered), ("tags", Field::Defaulted)];
+    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     type Live = LiveRole;
 
     fn check(&self) -> Vec<Flaw> {

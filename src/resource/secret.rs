@@ -98,6 +98,7 @@ impl Resource for Secret {
         ("tags", Field::Defaulted),
     ];
     const DATA_BEARING: bool = true;
+    const OUTPUTS: &'static [&'static str] = &["arn", "name", "version"];
     type Live = LiveSecret;
 
     fn check(&self) -> Vec<Flaw> {

@@ -47,7 +47,7 @@ pub struct SecretScope {
     #[serde(default)]
     pub writers: Vec<String>,
     /// Who may manage the scope, beside whoever made it. Taken back only from whom this list named before.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub managers: Vec<String>,
 }
 
@@ -68,6 +68,7 @@ impl Resource for SecretScope {
         ("managers", Field::Defaulted),
         ("tags", Field::Defaulted),
     ];
+    const OUTPUTS: &'static [&'static str] = &["name"];
     type Live = LiveScope;
 
     fn check(&self) -> Vec<Flaw> {

@@ -106,6 +106,7 @@ impl Resource for Trigger {
         ("max_age", Field::Defaulted),
         ("tags", Field::Defaulted),
     ];
+    const OUTPUTS: &'static [&'static str] = &["id", "arn", "consumer_group"];
     type Live = LiveTrigger;
 
     /// The function and the consumer group: together they are one mapping.

@@ -175,7 +175,12 @@ impl<'a> Check<'a> {
         };
         found.needs = address::needs(&spec);
         let after = meta.after.into_iter().enumerate();
-        found.needs.extend(after.map(|(i, to)| Need { to: to.0, weak: false, at: format!("/after/{i}") }));
+        found.needs.extend(after.map(|(i, to)| Need {
+            to: to.0,
+            weak: false,
+            output: None,
+            at: format!("/after/{i}"),
+        }));
         if self.flaws(kind, address, entry, &spec) && named {
             found.definition = Some(Definition {
                 spec,

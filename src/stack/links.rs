@@ -21,6 +21,8 @@ pub(super) fn mistakes(contents: &Contents<'_>, kinds: &[&dyn Kind]) -> Vec<Mist
         let hidden = |to: &Address| contents.meant.contains(to) || contents.unread.contains(&to.kind);
         let unknown = found.needs.iter().filter(|it| !contents.resources.contains_key(&it.to) && !hidden(&it.to));
         mistakes.extend(unknown.map(|it| missing(address, found, it, contents, kinds)));
+        let there = found.needs.iter().filter(|it| contents.resources.contains_key(&it.to));
+        mistakes.extend(there.filter_map(|it| no_output(found, it, kinds)));
     }
     mistakes.extend(cycles(contents));
     mistakes.extend(renames(contents));
@@ -51,6 +53,22 @@ fn missing(from: &Address, found: &Found<'_>, need: &Need, contents: &Contents<'
         None if same.is_empty() => format!("this stack has no {}: define it under `resources.{}`", to.kind, to.kind),
         None => format!("resources of kind {}: {}", to.kind, list(&same)),
     })
+}
+
+/// Says that what is referred to has no such output.
+fn no_output(found: &Found<'_>, need: &Need, kinds: &[&dyn Kind]) -> Option<Mistake> {
+    let (output, to) = (need.output.as_ref()?, &need.to);
+    let there = kind(kinds, &to.kind)?.outputs();
+    if there.contains(&output.as_str()) {
+        return None;
+    }
+    let mistake = Mistake::new(Code::UnknownReference, format!("{to} has no output `{output}`"));
+    let help = match nearest(output, there.iter().copied()) {
+        Some(it) => format!("did you mean `{to}.{it}`?"),
+        None if there.is_empty() => format!("a {} has no outputs", to.kind),
+        None => format!("outputs of a {}: {}", to.kind, list(there)),
+    };
+    Some(mistake.at(&place(found.entry, &need.at), "no such output").help(help))
 }
 
 /// Who needs whom to be ready, and where it says so.

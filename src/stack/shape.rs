@@ -94,13 +94,15 @@ impl Shape {
     fn search(&self, schema: &Value, value: &Value, at: &str, found: &mut Vec<Need>) {
         let name = schema.get("$ref").and_then(Value::as_str).and_then(|it| it.strip_prefix("#/$defs/"));
         if let (Some(name), Value::String(text)) = (name, value) {
-            let to = match name.strip_prefix("Ref_") {
-                Some(kind) => format!("{kind}.{text}").parse().ok(),
-                None if name == "Address" => text.parse().ok(),
-                None if name == "Output" => text.parse::<OutputRef>().ok().map(|it| it.of),
-                None => None,
+            let (to, output) = match name.strip_prefix("Ref_") {
+                Some(kind) => (format!("{kind}.{text}").parse().ok(), None),
+                None if name == "Address" => (text.parse().ok(), None),
+                None if name == "Output" => {
+                    text.parse::<OutputRef>().map_or((None, None), |it| (Some(it.of), Some(it.output)))
+                }
+                None => (None, None),
             };
-            found.extend(to.map(|to| Need { to, weak: false, at: at.to_owned() }));
+            found.extend(to.map(|to| Need { to, weak: false, output, at: at.to_owned() }));
         }
         let schema = self.resolve(schema);
         for key in ["anyOf", "oneOf"] {
@@ -276,6 +278,10 @@ impl Words<'_> {
         }
         if !options.is_empty() && (value.is_string() || rest.is_empty()) {
             return vec![self.choice(at, value, &options)];
+        }
+        // Something that may be left out, and was not.
+        if let [only] = rest.as_slice() {
+            return only.iter().flat_map(|it| self.say(it)).collect();
         }
         let variants: Vec<&str> = rest.iter().filter_map(|it| variant(it, at)).collect();
         if let Some(map) = value.as_object().filter(|_| variants.len() == rest.len() && !variants.is_empty()) {

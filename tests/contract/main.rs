@@ -69,6 +69,10 @@ async fn keeps_the_contract(place: &Place, kind: &dyn Kind) -> Vec<String> {
     offences.extend(holds_no_secret(&stage, &plan));
 
     let before = stage.observe().await;
+    for (address, live) in before.found.iter().filter(|it| it.0.kind == kind.name()) {
+        let unnamed = live.outputs.keys().filter(|it| !kind.outputs().contains(*it));
+        offences.extend(unnamed.map(|it| format!("{address}: `OUTPUTS` does not name {it}")));
+    }
     offences.extend(stage.down().await.map_err(|err| format!("teardown: {err}")).err());
     let after = stage.observe().await;
     offences.extend(after.found.keys().map(|it| format!("teardown leaves {it}")));
@@ -140,7 +144,7 @@ async fn meddle(stage: &Stage, kind: &dyn Kind, address: &Address, spec: &Value)
         let observed = stage.observe().await;
         let (name, live) = (&observed.names[address], &observed.found[address]);
         let desired = kind.desired(spec, &stage.cx).map_err(|err| err.to_string())?;
-        let changes = differences(&desired.spec, &live.observed);
+        let changes = differences(kind, &desired.spec, &live.observed);
         if changes.is_empty() {
             return Ok(());
         }
@@ -148,7 +152,7 @@ async fn meddle(stage: &Stage, kind: &dyn Kind, address: &Address, spec: &Value)
         stage.settle(kind, name).await?;
         // One update at a time is enough to differ; what is left out shows as no drift at all.
         let now = stage.observe().await;
-        if differences(&desired.spec, &now.found[address].observed).len() < changes.len() {
+        if differences(kind, &desired.spec, &now.found[address].observed).len() < changes.len() {
             return Ok(());
         }
     }
@@ -156,30 +160,36 @@ async fn meddle(stage: &Stage, kind: &dyn Kind, address: &Address, spec: &Value)
 }
 
 /// Lists the echoed fields that differ, entry by entry within maps, as the engine would.
-fn differences(want: &Value, have: &Value) -> Vec<Change> {
-    let change = |field: String, from: &Value, to: &Value| Change {
-        field,
-        from: from.clone(),
-        to: to.clone(),
-        cause: Cause::Edit,
-        waits_for: None,
-    };
+fn differences(kind: &dyn Kind, want: &Value, have: &Value) -> Vec<Change> {
     let mut found = Vec::new();
     for (field, to) in want.as_object().into_iter().flatten() {
-        let Some(from) = have.get(field).filter(|it| *it != to) else { continue };
-        match (from.as_object(), to.as_object()) {
-            (Some(old), Some(new)) => {
-                let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-                let pairs = keys.into_iter().map(|it| (it, old.get(it), new.get(it))).filter(|it| it.1 != it.2);
-                let null = Value::Null;
-                found.extend(pairs.map(|(key, from, to)| {
-                    change(format!("{field}.{key}"), from.unwrap_or(&null), to.unwrap_or(&null))
-                }));
-            }
-            _ => found.push(change(field.clone(), from, to)),
+        if let Some(from) = have.get(field) {
+            let defaulted = kind.fields().iter().any(|it| it.0 == field && it.1 == Field::Defaulted);
+            differ(field, defaulted, from, to, &mut found);
         }
     }
     found
+}
+
+fn differ(field: &str, defaulted: bool, from: &Value, to: &Value, found: &mut Vec<Change>) {
+    match (from.as_object(), to.as_object()) {
+        (Some(old), Some(new)) => {
+            // What the provider adds by itself is nobody's difference.
+            let keys: BTreeSet<&String> = old.keys().filter(|_| !defaulted).chain(new.keys()).collect();
+            for key in keys {
+                let side = |it: &serde_json::Map<String, Value>| it.get(key).cloned().unwrap_or_default();
+                differ(&format!("{field}.{key}"), defaulted, &side(old), &side(new), found);
+            }
+        }
+        _ if from == to => (),
+        _ => found.push(Change {
+            field: field.to_owned(),
+            from: from.clone(),
+            to: to.clone(),
+            cause: Cause::Edit,
+            waits_for: None,
+        }),
+    }
 }
 
 /// Says whether a secret of the fixtures stands in the state or in the plan.

@@ -54,8 +54,8 @@ impl Place {
     pub(crate) fn load(&self, name: &str, fixture: &str) -> Stack {
         let root = self.dir.path().join("project");
         fs::create_dir_all(root.join("stacks")).expect("created");
-        fs::copy(fixture, root.join(format!("stacks/contract-{}.yaml", name.replace('_', "-")))).expect("copied");
-        stack::load(&root, &format!("contract-{}", name.replace('_', "-")), KINDS)
+        fs::copy(fixture, root.join(format!("stacks/kind-{}.yaml", name.replace('_', "-")))).expect("copied");
+        stack::load(&root, &format!("kind-{}", name.replace('_', "-")), KINDS)
             .unwrap_or_else(|err| panic!("{fixture}: {err:?}"))
     }
 

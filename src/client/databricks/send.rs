@@ -8,6 +8,7 @@ use reqwest::{
     Client, Method, RequestBuilder, StatusCode,
     multipart::{Form, Part},
 };
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -72,20 +73,16 @@ enum Attempt {
 
 impl Connection {
     pub(super) fn new(config: Config) -> Result<Self> {
-        let broken = |err: &dyn std::fmt::Display| unusable(format!("no client can be made: {err}"));
         let mut http =
             Client::builder().user_agent(concat!("ecomctl/", env!("CARGO_PKG_VERSION"))).connect_timeout(CONNECT);
         http = match config.host.strip_prefix("http://") {
             // Only plain HTTP, and to this machine alone: nothing else may see a token.
-            Some(host) if is_loopback(host) => http.no_proxy(),
+            Some(host) if is_loopback(host) => http.no_proxy().tls_backend_preconfigured(without_roots()?),
             Some(_) => {
                 return Err(unusable(format!("{} would send credentials in the clear: use https://", config.host)));
             }
             None => {
-                let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-                let tls = rustls::ClientConfig::builder_with_provider(provider);
-                let tls = tls.with_safe_default_protocol_versions().map_err(|err| broken(&err))?;
-                let tls = tls.with_platform_verifier().map_err(|err| broken(&err))?.with_no_client_auth();
+                let tls = tls()?.with_platform_verifier().map_err(|err| broken(&err))?.with_no_client_auth();
                 http.tls_backend_preconfigured(tls).https_only(true)
             }
         };
@@ -203,6 +200,22 @@ pub(super) fn unsent(operation: &'static str, err: reqwest::Error) -> Error {
 fn backoff(attempt: u32) -> Duration {
     let base = PAUSE.saturating_mul(1 << attempt.min(6).saturating_sub(1)).min(LONGEST);
     base + base.mul_f64(rand::rng().random_range(0.0..0.3))
+}
+
+fn broken(err: &dyn std::fmt::Display) -> Error {
+    unusable(format!("no client can be made: {err}"))
+}
+
+/// TLS with ring, as everywhere here.
+fn tls() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider);
+    builder.with_safe_default_protocol_versions().map_err(|err| broken(&err))
+}
+
+/// TLS that trusts nobody: for plain HTTP, without looking for the system's certificates.
+fn without_roots() -> Result<ClientConfig> {
+    Ok(tls()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 fn is_loopback(host: &str) -> bool {

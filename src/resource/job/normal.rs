@@ -7,8 +7,6 @@ use super::render::lean;
 /// What the service fills in where a request does not say it, as `(path, value)`: the same as if it were not there. `*`
 /// stands for any step, and a value of `*` for whatever is there. Seen in answers of `jobs/get`.
 const NOISE: &[(&str, &str)] = &[
-    ("max_concurrent_runs", "1"),
-    ("queue", r#"{"enabled":false}"#),
     ("timeout_seconds", "0"),
     ("email_notifications.no_alert_for_skipped_runs", "false"),
     ("notification_settings.no_alert_for_skipped_runs", "false"),
@@ -44,15 +42,8 @@ const NOISE: &[(&str, &str)] = &[
 /// show when somebody sets them.
 const FOREIGN: [&str; 2] = ["git_source", "budget_policy_id"];
 /// The fields that are compared as they are, once the noise is out.
-const PLAIN: [&str; 7] = [
-    "description",
-    "trigger",
-    "continuous",
-    "email_notifications",
-    "webhook_notifications",
-    "notification_settings",
-    "max_concurrent_runs",
-];
+const PLAIN: [&str; 6] =
+    ["description", "trigger", "continuous", "email_notifications", "webhook_notifications", "notification_settings"];
 
 /// Brings settings, sent or received, into the form in which they compare: the fields of the spec.
 pub(super) fn normal(settings: &Value) -> Map<String, Value> {
@@ -71,7 +62,6 @@ pub(super) fn normal(settings: &Value) -> Map<String, Value> {
         "environments": keyed("environments", "environment_key", Some("spec")),
         "parameters": keyed("parameters", "name", Some("default")),
         "schedule": settings["schedule"],
-        "queue": settings["queue"],
         "timeout_seconds": settings["timeout_seconds"],
         "health": settings["health"]["rules"],
     });
@@ -86,12 +76,12 @@ pub(super) fn normal(settings: &Value) -> Map<String, Value> {
         Value::Object(it) => it,
         _ => Map::new(),
     };
-    // The words of the file, where they are not the API's.
-    for (api, own) in [("timeout_seconds", "timeout"), ("queue", "queue")] {
-        if let Some(it) = fields.shift_remove(api) {
-            fields.insert(own.to_owned(), if own == "queue" { it["enabled"].clone() } else { it });
-        }
+    // The words of the file where they are not the API's, and what is always said.
+    if let Some(it) = fields.shift_remove("timeout_seconds") {
+        fields.insert("timeout".to_owned(), it);
     }
+    fields.insert("queue".to_owned(), json!(settings["queue"]["enabled"].as_bool().unwrap_or_default()));
+    fields.insert("max_concurrent_runs".to_owned(), json!(settings["max_concurrent_runs"].as_u64().unwrap_or(1)));
     fields
 }
 
@@ -189,11 +179,12 @@ mod tests {
             ("schedule", json!({ "schedule": { "quartz_cron_expression": "0 0 3 * * ?", "pause_status": "PAUSED" } })),
             ("tasks", json!({ "tasks": [{ "task_key": "a", "run_if": "ALL_DONE" }] })),
             ("git_source", json!({ "git_source": { "git_url": "https://x" } })),
-            ("queue", json!({ "queue": { "enabled": true } })),
             ("timeout", json!({ "timeout_seconds": 60 })),
         ] {
             assert!(!settings(changed)[field].is_null(), "{field}");
         }
+        assert_eq!(settings(json!({ "queue": { "enabled": true } }))["queue"], true);
+        assert_eq!(settings(json!({ "max_concurrent_runs": 3 }))["max_concurrent_runs"], 3);
         let order =
             |it: [&str; 2]| json!({ "tasks": [{ "task_key": "a", "python_wheel_task": { "parameters": it } }] });
         assert_ne!(settings(order(["a", "b"])), settings(order(["b", "a"])), "a command line keeps its order");

@@ -58,6 +58,10 @@ pub trait Kind: Send + Sync {
     /// # Errors
     /// Says what does not fit, with the path to it.
     fn parse(&self, spec: Value) -> Result<Value, serde_path_to_error::Error<serde_json::Error>>;
+    /// The names of all outputs that it may have.
+    fn outputs(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// See [`Resource::physical_name`].
     fn physical_name(&self, spec: &Value, scope: &Scope, name: &str) -> Result<String>;
     /// See [`Resource::build`].
@@ -113,6 +117,10 @@ impl<R: Resource> Kind for Of<R> {
 
     fn patience(&self) -> Duration {
         R::PATIENCE
+    }
+
+    fn outputs(&self) -> &'static [&'static str] {
+        R::OUTPUTS
     }
 
     fn schema(&self, generator: &mut schemars::SchemaGenerator) -> Schema {
