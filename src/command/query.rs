@@ -64,7 +64,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         return Err(Problem::Usage { message, help: None }.into());
     }
     let sql = text(&args.sql)?;
-    let run = Run::begin(&args.stack.stack, Needs::default(), global).await?;
+    let run = Box::pin(Run::begin(&args.stack.stack, Needs::default(), global)).await?;
     let workgroup = workgroup(&run, &run.document().await?, args.workgroup.as_deref())?;
     let cancel = CancellationToken::new();
     let question = Question {

@@ -63,15 +63,15 @@ fn lines(rows: &[Row]) -> String {
 /// Writes rows as RFC 4180 has CSV; a NULL is nothing, an empty text is `""`.
 pub fn csv(columns: &[Column], rows: &[Row]) -> String {
     let names: Row = columns.iter().map(|it| Some(it.name.clone())).collect();
-    let line = |row: &Row| row.iter().map(field).collect::<Vec<_>>().join(",");
+    let line = |row: &Row| row.iter().map(|it| field(it.as_deref())).collect::<Vec<_>>().join(",");
     std::iter::once(&names).filter(|it| !it.is_empty()).chain(rows).map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn field(value: &Option<String>) -> String {
+fn field(value: Option<&str>) -> String {
     match value {
         None => String::new(),
         Some(it) if it.is_empty() || it.contains(['"', ',', '\n', '\r']) => format!("\"{}\"", it.replace('"', "\"\"")),
-        Some(it) => it.clone(),
+        Some(it) => it.to_owned(),
     }
 }
 

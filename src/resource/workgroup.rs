@@ -40,7 +40,7 @@ pub struct Workgroup {
     /// The ARN of the KMS key that encrypts results. Default: keys that S3 manages (AES-256).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
-    /// Whether CloudWatch gets the figures of each query. Default: `true`.
+    /// Whether `CloudWatch` gets the figures of each query. Default: `true`.
     #[serde(default = "yes")]
     pub metrics: bool,
     /// What it is for.

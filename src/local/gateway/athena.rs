@@ -1,4 +1,4 @@
-//! Athena: queries are run for real, by DuckDB over the Delta tables that Glue lists. Workgroups, saved queries and tags
+//! Athena: queries are run for real, by `DuckDB` over the Delta tables that Glue lists. Workgroups, saved queries and tags
 //! are the cloud's behind the gateway.
 //!
 //! The API is Athena's JSON 1.1 (Amazon Athena API reference). What differs from Athena: a statement that cannot be read

@@ -132,7 +132,7 @@ impl Statement {
 impl Query {
     /// Shows it as `GetQueryExecution` does.
     pub(super) fn json(&self, id: &str) -> Value {
-        let seconds = |it: Timestamp| it.as_millisecond() as f64 / 1000.0;
+        let seconds = |it: Timestamp| it.as_duration().as_secs_f64();
         let millis = |from: Option<Timestamp>, to: Option<Timestamp>| {
             let (from, to) = (from?, to.unwrap_or_else(Timestamp::now));
             Some(to.as_millisecond().saturating_sub(from.as_millisecond()).max(0))
