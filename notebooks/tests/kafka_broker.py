@@ -16,6 +16,8 @@ from postgres import free_port
 POM = Path(__file__).parents[2] / "src/local/kafka-pom.xml"
 #: Seconds until a broker that does not answer counts as not started.
 PATIENCE = 120
+#: Timestamp of all records, in milliseconds: the present, as brokers remove what is older than a week.
+SENT_AT = time.time_ns() // 1_000_000
 #: Partitions of a topic, which is made when it is written to first.
 PARTITIONS = 4
 
@@ -49,7 +51,7 @@ class Broker:
                 key=key,
                 value=value,
                 partition=partition,
-                timestamp=1_772_366_400_123,
+                timestamp=SENT_AT,
                 on_delivery=lambda error, _: failures.append(error) if error else None,
             )
         left = self.producer.flush(60)
