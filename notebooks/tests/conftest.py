@@ -11,6 +11,7 @@ from pathlib import Path
 
 import engines
 import pytest
+from kafka_broker import Broker, broker
 from pyspark.sql import SparkSession
 
 from ecom_pipeline.lake import Lake
@@ -20,7 +21,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ecom")
     group.addoption("--engine", choices=engines.ENGINES, default=os.environ.get("ECOM_TEST_ENGINE", "sail"))
     group.addoption(
-        "--jars", type=Path, default=None, help="directory with the jars of classic-pom.xml; default: by Maven"
+        "--kafka",
+        default=os.environ.get("ECOM_TEST_KAFKA"),
+        help="host:port of a broker, `mock` for librdkafka's (Sail's default), or `system` for Apache Kafka by Maven "
+        "(that of classic, as Java's client does not get along with the mock)",
     )
     group.addoption(
         "--postgres",
@@ -38,9 +42,9 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def spark(request: pytest.FixtureRequest, engine: str) -> Iterator[SparkSession]:
+def spark(engine: str) -> Iterator[SparkSession]:
     """The session, the same for all tests."""
-    with engines.engine(engine, request.config.getoption("--jars")) as session:
+    with engines.engine(engine) as session:
         yield session
 
 
@@ -48,6 +52,13 @@ def spark(request: pytest.FixtureRequest, engine: str) -> Iterator[SparkSession]
 def lake(spark: SparkSession, tmp_path: Path) -> Lake:
     """An empty lake."""
     return Lake(spark, str(tmp_path / "lake"))
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest, engine: str) -> Iterator[Broker]:
+    """The broker."""
+    with broker(request.config.getoption("--kafka") or ("mock" if engine == "sail" else "system")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -21,9 +21,9 @@ ENGINES = ("sail", "classic")
 
 
 @contextmanager
-def engine(name: str, jars: Path | None = None) -> Iterator:
+def engine(name: str) -> Iterator:
     """A session of an engine, with the sources `jdbc` and `kafka`."""
-    with sail() if name == "sail" else classic(jars or fetch_jars()) as spark:
+    with sail() if name == "sail" else classic(fetch_jars()) as spark:
         from ecom_pipeline.session import configure
 
         yield configure(spark)
@@ -88,15 +88,15 @@ def classic(jars: Path) -> Iterator:
             spark.stop()
 
 
-def fetch_jars() -> Path:
-    """The directory of the jars that classic Spark needs, filled by Maven at first."""
-    directory = Path(os.environ.get("ECOM_TEST_JARS") or Path(tempfile.gettempdir()) / "ecom-classic-jars")
+def fetch_jars(pom: Path = POM) -> Path:
+    """The directory of the jars that a pom names, filled by Maven at first."""
+    directory = Path(os.environ.get("ECOM_TEST_JARS") or Path(tempfile.gettempdir()) / "ecom-test-jars") / pom.stem
     stamp = directory / "pom.xml"
-    if not (stamp.is_file() and stamp.read_bytes() == POM.read_bytes()):
+    if not (stamp.is_file() and stamp.read_bytes() == pom.read_bytes()):
         goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
-        command = ["mvn", "--batch-mode", "--quiet", "--file", str(POM), goal, f"-DoutputDirectory={directory}"]
+        command = ["mvn", "--batch-mode", "--quiet", "--file", str(pom), goal, f"-DoutputDirectory={directory}"]
         subprocess.run(command, check=True, timeout=600)
-        stamp.write_bytes(POM.read_bytes())
+        stamp.write_bytes(pom.read_bytes())
     return directory
 
 

@@ -29,7 +29,7 @@ def server(given: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="ecom-postgres-") as home:
         if other:
             shutil.chown(home, "nobody", "nogroup")
-        data, port = f"{home}/data", _free_port()
+        data, port = f"{home}/data", free_port()
         _run([*other, f"{programs}/initdb", "-D", data, "-U", "ecom", "--auth=trust", "-E", "UTF8", "--no-sync"], home)
         settings = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off"
         _run([*other, f"{programs}/pg_ctl", "-D", data, "-l", f"{home}/log", "-o", settings, "-w", "start"], home)
@@ -80,7 +80,8 @@ def _run(command: list[str], home: str) -> None:
         raise RuntimeError(f"{Path(command[-1]).name}: {' '.join(command)} failed:\n{output}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,12 +29,9 @@ def difference(got: list[list], want: list[list], limit: int = 5) -> str | None:
     """What differs, for people; `None` if nothing does. Repeated rows count."""
     if got == want:
         return None
-    left, right = [json.dumps(it) for it in got], [json.dumps(it) for it in want]
-    for row in set(left) & set(right):
-        for _ in range(min(left.count(row), right.count(row)) if len(left) < 5000 else 1):
-            left.remove(row)
-            right.remove(row)
-    return f"{len(got)} rows, {len(want)} expected; not expected: {left[:limit]}; missing: {right[:limit]}"
+    left, right = (Counter(map(json.dumps, it)) for it in (got, want))
+    more, less = list((left - right).elements())[:limit], list((right - left).elements())[:limit]
+    return f"{len(got)} rows, {len(want)} expected; not expected: {more}; missing: {less}"
 
 
 def write(rows: list[list], file: Path) -> None:

@@ -18,12 +18,6 @@ from ecom_pipeline.lake import Lake
 EVENTS, OFFSETS = load("bronze")["events"], load("bronze")["kafka_offsets"]
 
 
-@pytest.fixture(scope="module")
-def kafka() -> Broker:
-    """A broker of this module's own."""
-    return Broker()
-
-
 @pytest.fixture
 def tables(lake: Lake) -> Lake:
     """A lake with the tables of the job."""

@@ -231,3 +231,14 @@ def test_silver_that_was_killed_catches_up(pipeline: Pipeline) -> None:
         # Killed here, after one of four tables.
     pipeline.run()
     pipeline.assert_true()
+
+
+def test_batches_are_in_order_even_when_a_clock_is_not(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    with psycopg.connect(pipeline.database, autocommit=True) as connection:
+        seed.copy(connection, seed.make(10, seed=1))
+        pipeline.run()
+        # The next driver's clock is far behind.
+        monkeypatch.setattr("ecom_pipeline.moment.now", lambda: 1_000_000_000_000_000)
+        seed.copy(connection, seed.make(10, seed=2, first=5000))
+    pipeline.run()
+    pipeline.assert_true()

@@ -33,7 +33,7 @@ def test_a_wheel_is_built_the_same_each_time(tmp_path: Path, monkeypatch: pytest
     assert {f"ecom_pipeline/contracts/{layer}.json" for layer in ("bronze", "silver", "gold")} <= names
     assert not [it for it in names if "test" in it or "databricks" in it]
     (metadata,) = (text for name, text in texts.items() if name.endswith("METADATA"))
-    assert "Name: ecom-pipeline\n" in metadata
+    assert "Name: ecom_pipeline\n" in metadata
     assert "Requires-Dist" not in metadata
     (entries,) = (text for name, text in texts.items() if name.endswith("entry_points.txt"))
     parsed = ConfigParser()
