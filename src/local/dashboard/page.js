@@ -131,7 +131,7 @@ function freshness() {
   const box = one("freshness");
   const { answer } = page.numbers.freshness;
   const row = answer.rows?.[0];
-  box.hidden = !row?.newest_order && !answer.error;
+  box.hidden = !row?.newest_order && (!answer.error || answer.missing);
   if (box.hidden) return;
   if (!row) {
     fill(box, element("div", {}, element("dt", { text: "Age of the data" }), element("dd", { text: "unknown", title: answer.error })));
