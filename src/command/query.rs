@@ -44,7 +44,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     limit: usize,
     /// Write rows as CSV
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     csv: bool,
     /// The catalog of tables that are named without one
     #[arg(long, value_name = "NAME")]
@@ -59,6 +59,10 @@ pub struct Args {
 /// # Errors
 /// Says why the statement failed, in Athena's words.
 pub async fn run(args: Args, global: &Global) -> Result<Exit> {
+    if args.csv && global.json {
+        let message = "rows are written as JSON or as CSV, not both".to_owned();
+        return Err(Problem::Usage { message, help: None }.into());
+    }
     let sql = text(&args.sql)?;
     let run = Run::begin(&args.stack.stack, Needs::default(), global).await?;
     let workgroup = workgroup(&run, &run.document().await?, args.workgroup.as_deref())?;

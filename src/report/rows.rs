@@ -113,13 +113,22 @@ mod tests {
     #[test]
     fn numbers_stand_to_the_right() {
         let (columns, rows) = result();
-        insta::assert_snapshot!(text(&columns, &rows, Style::PLAIN), @"");
+        insta::assert_snapshot!(text(&columns, &rows, Style::PLAIN), @r#"
+        name                          net  open
+        a "b", c  12345678901234567890.50  true
+                                     1.00  NULL
+        NULL                         NULL  false
+        "#);
     }
 
     #[test]
     fn json_keeps_every_digit() {
         let (columns, rows) = result();
-        insta::assert_snapshot!(json(&columns, &rows), @"");
+        insta::assert_snapshot!(json(&columns, &rows), @r#"
+        [{"name":"a \"b\", c","net":12345678901234567890.50,"open":true},
+        {"name":"","net":1.00,"open":null},
+        {"name":null,"net":null,"open":false}]
+        "#);
         let column = [Column { name: "x".into(), kind: "double".into() }];
         assert_eq!(
             json(&column, &[vec![Some("NaN".into())], vec![Some("1.0E7".into())]]),
@@ -130,7 +139,12 @@ mod tests {
     #[test]
     fn csv_tells_nothing_from_an_empty_text() {
         let (columns, rows) = result();
-        insta::assert_snapshot!(csv(&columns, &rows), @"");
+        insta::assert_snapshot!(csv(&columns, &rows), @r#"
+        name,net,open
+        "a ""b"", c",12345678901234567890.50,true
+        "",1.00,
+        ,,false
+        "#);
     }
 
     #[test]

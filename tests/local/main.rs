@@ -1,5 +1,6 @@
 //! The local cloud, as its users run it: real parts, killed at will.
 
+mod athena;
 mod gateway;
 mod poller;
 mod traces;
@@ -240,9 +241,12 @@ async fn the_gateway_and_the_poller_answer_as_aws_does() {
     gateway::topics_are_kafka_s_own(&on).await;
     gateway::databases_are_postgresql_s_own(&on).await;
     gateway::the_rest_passes_through(&on).await;
+    athena::queries_give_what_the_lake_holds(&on, &place.home).await;
     poller::every_record_arrives(&on).await;
     poller::mappings_live_and_die(&on).await;
     poller::poison_is_kept_aside(&on).await;
     poller::reported_records_are_tried_again(&on).await;
+    let supervisor = local::status(&place.home).await.expect("status").pid.expect("supervisor");
     local::stop(&place.home).await.expect("stop");
+    assert_eq!(session(supervisor), Vec::<u32>::new(), "left after stop");
 }

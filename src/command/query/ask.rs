@@ -223,7 +223,18 @@ mod tests {
     fn a_failure_points_at_its_place() {
         let sql = "select é,\n  totl\nfrom gold.daily_sales";
         let failed = Failed::new("COLUMN_NOT_FOUND: line 2:3: Column 'totl' cannot be resolved".into(), sql);
-        insta::assert_snapshot!(report::error::text(&failed, Style::PLAIN), @"");
+        insta::assert_snapshot!(report::error::text(&failed, Style::PLAIN), @"
+        query::failed
+
+          × the query failed: COLUMN_NOT_FOUND: line 2:3: Column 'totl' cannot be resolved
+           ╭─[query:2:3]
+         1 │ select é,
+         2 │   totl
+           ·   ──┬─
+           ·     ╰── here
+         3 │ from gold.daily_sales
+           ╰────
+        ");
         assert_eq!(place("line 9:1: x", sql), Some((sql.len(), 0).into()));
         assert_eq!(place("no line", sql), None);
     }

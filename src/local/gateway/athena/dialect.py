@@ -41,6 +41,8 @@ def put_right(tree, schema):
         if cast.to.is_type("decimal") and not cast.to.expressions and cast.this.is_string:
             cast.set("to", exp.DataType.build("decimal({}, {})".format(*shape_of_literal(cast.this.name))))
     for call in list(tree.find_all(exp.Anonymous)):
+        if call.name.lower() in ("nan", "infinity"):
+            call.replace(exp.cast(exp.Literal.string(call.name), "double"))
         if call.name.lower() == "format_datetime" and len(call.expressions) == 2 and call.expressions[1].is_string:
             moment, pattern = call.expressions
             moment = exp.cast(moment.copy(), "timestamp")
