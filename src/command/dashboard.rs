@@ -182,5 +182,6 @@ impl From<dashboard::Error> for Error {
 fn worded(it: &Error) -> (String, Option<String>) {
     let (text, help) = (it.diagnostic().to_string(), it.diagnostic().help().map(|it| it.to_string()));
     let cause = std::iter::successors(it.diagnostic().source(), |it| it.source()).last().map(|it| it.to_string());
-    (cause.unwrap_or(text), help)
+    let text = cause.unwrap_or(text);
+    (text.strip_prefix("the query failed: ").unwrap_or(&text).to_owned(), help)
 }
