@@ -148,7 +148,9 @@ impl Dashboard {
     /// # Errors
     /// [`Error::Server`].
     pub async fn serve(self, stop: CancellationToken) -> Result<(), Error> {
-        let router = Router::new().fallback(answer).with_state(self.page);
+        let router = Router::new().fallback(answer).with_state(self.page.clone());
+        // Whoever opens the page waits less when the numbers are on their way already. What fails is told to them.
+        tokio::spawn(async move { self.page.ask().await.ok() });
         // Open connections are not waited for: a browser keeps them, and nothing is lost with them.
         tokio::select! {
             it = async { axum::serve(self.listener, router).await } => it.map_err(Error::Server),

@@ -104,7 +104,7 @@ def one_currency_at_a_time(page):
 
 
 def keyboard(page):
-    page.open()
+    page.open(numbers=page.numbers)
     page.browser.evaluate("document.querySelector('#days input:checked').focus()")
     page.browser.press("ArrowRight")
     assert page.browser.evaluate("location.hash") == "#days=90" and page.text("#days label:has(:checked)") == ["90 days"]

@@ -113,7 +113,9 @@ impl Asker {
         let tile = tiles.iter().map(|it| Wanted::new(it.name.as_ref(), &it.sql, &TILE)).collect();
         let mut groups = vec![alone(Wanted::new("freshness", &freshness.sql, &["newest_order"])), tile];
         groups.extend(visuals.iter().map(|it| alone(Wanted::new(it.name.as_ref(), &it.sql, &it.needs()))));
-        let at = Timestamp::now();
+        let now = Timestamp::now();
+        // Not every browser reads more digits.
+        let at = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
         let asked = groups.into_iter().map(|it| self.group(it));
         let answers = stream::iter(asked).buffered(ABREAST).collect::<Vec<_>>().await;
         let mut answers = answers.into_iter().flatten();
