@@ -137,7 +137,9 @@ pub struct Column {
 }
 
 /// Reads `null` as nothing: what was never set is sometimes left out and sometimes null.
-fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> std::result::Result<T, D::Error> {
+fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
+    d: D,
+) -> std::result::Result<T, D::Error> {
     Ok(Option::deserialize(d)?.unwrap_or_default())
 }
 

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Desired, Error as KindError, Flaw, Identity, Objection, Outputs, Resource, Result, Scope, Tags,
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Objection, Outputs, Resource, Result, Scope, Tags,
 };
 use crate::{
-    address::{Name, Owner},
+    address::Name,
     client::{Error, glue::Database},
 };
 
@@ -42,6 +42,7 @@ impl LiveCatalog {
 }
 
 impl Resource for Catalog {
+    const FIELDS: &'static [(&'static str, Field)] = &[("name", Field::Defaulted)];
     type Live = LiveCatalog;
 
     fn physical_name(&self, scope: &Scope, name: &str) -> String {
@@ -71,12 +72,8 @@ impl Resource for Catalog {
     }
 
     fn observed(live: &LiveCatalog) -> Value {
-        let usual =
-            Owner::from_tags(live.database.parameters.iter().map(|(key, value)| (key.as_str(), value.as_str())))
-                .map(|it| usual_name(&it.stack, &it.address.name));
         json!({
-            // As the file has it: none where it is the usual one.
-            "name": Some(live.name()).filter(|it| usual.as_deref() != Some(it)),
+            "name": live.name(),
             "description": live.database.description.as_deref().filter(|it| !it.is_empty()),
         })
     }

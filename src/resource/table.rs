@@ -77,12 +77,7 @@ impl LiveTable {
 }
 
 impl Resource for Table {
-    const FIELDS: &'static [(&'static str, Field)] = &[
-        ("catalog", Field::Immutable),
-        ("table", Field::Immutable),
-        ("columns", Field::Keyed("name")),
-        ("partitioned_by", Field::Keyed("name")),
-    ];
+    const FIELDS: &'static [(&'static str, Field)] = &[("catalog", Field::Immutable), ("table", Field::Immutable)];
     type Live = LiveTable;
 
     /// The catalog's usual name stands for it also where it has another, which is not known here.
@@ -104,14 +99,12 @@ impl Resource for Table {
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
         let it = contract::read(&cx.templates, &self.contract, self.table())?;
-        let desired = Desired::of(self).without("bucket").without("prefix").without("contract");
+        let desired = Desired::of(self).without("bucket").without("prefix");
         Ok(desired
             .with("table", self.table())
             .with("location", self.location(cx))
             .with("format", "delta")
-            .with("comment", it.comment)
-            .with("columns", shown(&it.columns))
-            .with("partitioned_by", shown(&it.partitions)))
+            .with("contract", shown(it.comment.as_deref(), &it.columns, &it.partitions)))
     }
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveTable>>> {
@@ -137,9 +130,11 @@ impl Resource for Table {
             "catalog": live.table.parameters.get(CATALOG),
             "location": live.table.storage_descriptor.location,
             "format": live.format(),
-            "comment": live.table.description.as_deref().filter(|it| !it.is_empty()),
-            "columns": shown(&live.table.storage_descriptor.columns),
-            "partitioned_by": shown(&live.table.partition_keys),
+            "contract": shown(
+                live.table.description.as_deref(),
+                &live.table.storage_descriptor.columns,
+                &live.table.partition_keys,
+            ),
         })
     }
 
@@ -236,10 +231,18 @@ fn owner(database: &Database) -> Option<Owner> {
     Owner::from_tags(database.parameters.iter().map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
-/// Shows columns as plans do.
-fn shown(columns: &[Column]) -> Value {
-    let comment = |it: &Column| it.comment.clone().filter(|it| !it.is_empty());
-    columns.iter().map(|it| json!({ "name": it.name, "type": it.kind, "comment": comment(it) })).collect()
+/// Shows what the contract says as plans do: a change for each column.
+fn shown(comment: Option<&str>, columns: &[Column], partitions: &[Column]) -> Value {
+    let column = |it: &Column| match it.comment.as_deref().filter(|it| !it.is_empty()) {
+        Some(comment) => format!("{} · {comment}", it.kind),
+        None => it.kind.clone(),
+    };
+    let all = columns.iter().chain(partitions);
+    json!({
+        "comment": comment.filter(|it| !it.is_empty()),
+        "columns": all.map(|it| (it.name.clone(), column(it))).collect::<BTreeMap<_, _>>(),
+        "partitioned_by": partitions.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(),
+    })
 }
 
 #[cfg(test)]
@@ -284,7 +287,7 @@ mod tests {
         for (field, wanted) in desired.spec.as_object().expect("an object") {
             assert_eq!(&observed[field], wanted, "{field}");
         }
-        assert_eq!(observed["columns"][1]["comment"], Value::Null);
+        assert_eq!(observed["contract"]["columns"], json!({ "net": "decimal(18,2)", "order_date": "date · UTC" }));
         assert!(matches!(Table::identity(&live).ownership, Ownership::Tagged(it) if it.nonce == "n"));
         assert_eq!(Table::outputs(&live)["name"], "gold.daily_sales");
     }
