@@ -117,7 +117,7 @@ struct Page {
 
 impl Dashboard {
     /// Listens on a port of 127.0.0.1: the given one, or else the preferred one, or else any that is free. `library` is
-    /// the folder of ECharts' ES module.
+    /// the folder of `ECharts`, an ES module.
     ///
     /// # Errors
     /// [`Error::Listen`], [`Error::Library`].

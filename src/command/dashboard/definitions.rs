@@ -1,6 +1,6 @@
 //! The definitions of a dashboard: what it shows, and the SQL of each number. Asks nothing.
 
-use std::{collections::BTreeMap, ops::Range, path::Path};
+use std::{collections::BTreeSet, ops::Range, path::Path};
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::{Deserialize, Serialize};
@@ -183,10 +183,10 @@ impl Definitions {
 
     /// Finds what the types do not rule out.
     fn flaw(&self) -> Option<Flaw> {
-        let mut names = BTreeMap::new();
+        let mut names = BTreeSet::new();
         let tiles = self.tiles.iter().map(|it| (&it.name, &it.sql));
         for (name, sql) in tiles.chain(self.visuals.iter().map(|it| (&it.name, &it.sql))) {
-            if names.insert(name.as_ref(), ()).is_some() {
+            if !names.insert(name.as_ref()) {
                 return Some(Flaw::new(name, format!("the name `{}` is taken", name.as_ref()), None));
             }
             if let Some(it) = of_sql(sql) {
