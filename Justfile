@@ -11,6 +11,11 @@ ci:
 test *word:
     cargo test --workspace {{ word }}
 
+# Checks the dashboard's page in headless Chromium; with `--shots DIR`, takes pictures to look at.
+dashboard-check *words:
+    cargo build --bin ecomctl
+    python3 tests/dashboard/check.py {{ words }}
+
 # Measures the whole pipeline: events per second, and where the processor time goes.
 bench:
     cargo bench --bench throughput

@@ -211,7 +211,7 @@ mod tests {
           build        Build the Lambdas that a stack deploys; `up` and `diff` do so by themselves
           produce      Fill a stack's topics with the events of a made-up shop
           query        Ask the lake: run SQL over its tables, and show the rows
-          dashboard    Open a page of the shop's numbers: sales, products, customers, payments, and how old they are
+          dashboard    Open a page of the shop's numbers: sales, products, customers, payments
           state        Show what is recorded of a stack
           local        Run the local cloud by hand: real parts on this machine
           doctor       Check what this machine needs, and say how to install what is missing

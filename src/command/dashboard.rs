@@ -34,9 +34,9 @@ const DEFINITIONS: &str = "dashboards/sales.toml";
 /// The port that is taken where none is asked for and it is free: an address that can be kept.
 const PORT: u16 = 14_569;
 
-/// Open a page of the shop's numbers: sales, products, customers, payments, and how old they are
+/// Open a page of the shop's numbers: sales, products, customers, payments
 ///
-/// The numbers are queries of the gold tables; `templates/dashboards/sales.toml` defines each of them. The page is served
+/// It says how old the data are, too. The numbers are queries of the gold tables; `templates/dashboards/sales.toml` defines each of them. The page is served
 /// on this machine's loopback only, asks nobody else for anything, and is there until this program is interrupted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long)]
     no_open: bool,
     /// Show the numbers in FILE, as `--json` writes them, and ask nobody
-    #[arg(long, value_name = "FILE", conflicts_with = "json", value_hint = clap::ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     from: Option<PathBuf>,
 }
 
@@ -69,6 +69,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let stop = CancellationToken::new();
     if let Some(path) = &args.from {
         let text = saved(path)?;
+        if global.json {
+            global.terminal().print(&text);
+            return Ok(Exit::Done);
+        }
         let project = Project::open(global)?;
         let source: Source = Arc::new(move || {
             let text = text.clone();
@@ -104,7 +108,7 @@ async fn asker(run: &Run, definitions: Definitions, stop: CancellationToken) -> 
     Ok(Asker {
         aws: run.cx.aws.clone(),
         stack: run.stack.name.clone(),
-        run: format!("ecomctl run {} {job}", run.stack.name),
+        run: ["ecomctl", "run", &run.stack.name, job].join(" "),
         workgroup,
         database: recorded.unwrap_or_else(|| definitions.catalog.clone()),
         definitions,
@@ -178,5 +182,6 @@ impl From<dashboard::Error> for Error {
 fn worded(it: &Error) -> (String, Option<String>) {
     let (text, help) = (it.diagnostic().to_string(), it.diagnostic().help().map(|it| it.to_string()));
     let cause = std::iter::successors(it.diagnostic().source(), |it| it.source()).last().map(|it| it.to_string());
-    (cause.unwrap_or(text), help)
+    let text = cause.unwrap_or(text);
+    (text.strip_prefix("the query failed: ").unwrap_or(&text).to_owned(), help)
 }

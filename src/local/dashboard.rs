@@ -117,7 +117,7 @@ struct Page {
 
 impl Dashboard {
     /// Listens on a port of 127.0.0.1: the given one, or else the preferred one, or else any that is free. `library` is
-    /// the folder of ECharts' ES module.
+    /// the folder of `ECharts`, an ES module.
     ///
     /// # Errors
     /// [`Error::Listen`], [`Error::Library`].
@@ -148,7 +148,9 @@ impl Dashboard {
     /// # Errors
     /// [`Error::Server`].
     pub async fn serve(self, stop: CancellationToken) -> Result<(), Error> {
-        let router = Router::new().fallback(answer).with_state(self.page);
+        let router = Router::new().fallback(answer).with_state(self.page.clone());
+        // Whoever opens the page waits less when the numbers are on their way already. What fails is told to them.
+        tokio::spawn(async move { self.page.ask().await.ok() });
         // Open connections are not waited for: a browser keeps them, and nothing is lost with them.
         tokio::select! {
             it = async { axum::serve(self.listener, router).await } => it.map_err(Error::Server),

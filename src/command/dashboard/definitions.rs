@@ -1,6 +1,6 @@
 //! The definitions of a dashboard: what it shows, and the SQL of each number. Asks nothing.
 
-use std::{collections::BTreeMap, ops::Range, path::Path};
+use std::{collections::BTreeSet, ops::Range, path::Path};
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::{Deserialize, Serialize};
@@ -183,10 +183,10 @@ impl Definitions {
 
     /// Finds what the types do not rule out.
     fn flaw(&self) -> Option<Flaw> {
-        let mut names = BTreeMap::new();
+        let mut names = BTreeSet::new();
         let tiles = self.tiles.iter().map(|it| (&it.name, &it.sql));
         for (name, sql) in tiles.chain(self.visuals.iter().map(|it| (&it.name, &it.sql))) {
-            if names.insert(name.as_ref(), ()).is_some() {
+            if !names.insert(name.as_ref()) {
                 return Some(Flaw::new(name, format!("the name `{}` is taken", name.as_ref()), None));
             }
             if let Some(it) = of_sql(sql) {
@@ -313,9 +313,9 @@ mod tests {
     #[test]
     fn mistakes_are_shown_under_their_line() {
         let shown = refused("format = \"count\"", "format = \"number\"");
-        assert!(shown.contains("sales.toml:56:10: unknown variant `number`, expected one of `money`"), "{shown}");
+        assert!(shown.contains("sales.toml:45:10: unknown variant `number`, expected one of `money`"), "{shown}");
         let shown = refused("better = \"higher\"", "beter = \"higher\"");
-        assert!(shown.contains("sales.toml:41:1: unknown field `beter`"), "{shown}");
+        assert!(shown.contains("sales.toml:34:1: unknown field `beter`"), "{shown}");
         let shown = refused("name = \"paid_orders\"", "name = \"net_sales\"");
         assert!(shown.contains("the name `net_sales` is taken"), "{shown}");
         let shown = refused("first = 30", "first = 31");

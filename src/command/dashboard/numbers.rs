@@ -1,7 +1,7 @@
 //! The numbers of a dashboard: its statements, asked side by side, and what they answered. One that fails leaves the
 //! others as they are.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
@@ -109,12 +109,16 @@ impl Asker {
     /// Asks for everything.
     pub(super) async fn ask(&self) -> Numbers<'_> {
         let Definitions { title, days, first, freshness, tiles, visuals, absent, .. } = &self.definitions;
-        let mut wanted = vec![Wanted::new("freshness", &freshness.sql, &["newest_order"])];
-        wanted.extend(tiles.iter().map(|it| Wanted::new(it.name.as_ref(), &it.sql, &TILE)));
-        wanted.extend(visuals.iter().map(|it| Wanted::new(it.name.as_ref(), &it.sql, &it.needs())));
-        let at = Timestamp::now();
-        let asked = wanted.into_iter().map(|it| self.one(it));
-        let mut answers = stream::iter(asked).buffered(ABREAST).collect::<Vec<_>>().await.into_iter();
+        let alone = |it: Wanted| vec![it];
+        let tile = tiles.iter().map(|it| Wanted::new(it.name.as_ref(), &it.sql, &TILE)).collect();
+        let mut groups = vec![alone(Wanted::new("freshness", &freshness.sql, &["newest_order"])), tile];
+        groups.extend(visuals.iter().map(|it| alone(Wanted::new(it.name.as_ref(), &it.sql, &it.needs()))));
+        let now = Timestamp::now();
+        // Not every browser reads more digits.
+        let at = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+        let asked = groups.into_iter().map(|it| self.group(it));
+        let answers = stream::iter(asked).buffered(ABREAST).collect::<Vec<_>>().await;
+        let mut answers = answers.into_iter().flatten();
         let mut next = || answers.next().unwrap_or_else(|| Answer::failed("it was not asked for".to_owned(), None));
         Numbers {
             stack: &self.stack,
@@ -130,17 +134,44 @@ impl Asker {
         }
     }
 
+    /// Asks for several key figures by one statement, and by one each when that fails: a statement costs more than its rows.
+    async fn group(&self, group: Vec<Wanted>) -> Vec<Answer> {
+        if group.len() > 1
+            && let Some(it) = self.together(&group).await
+        {
+            return it;
+        }
+        let mut answers = Vec::new();
+        for it in group {
+            answers.push(self.one(it).await);
+        }
+        answers
+    }
+
+    async fn together(&self, group: &[Wanted]) -> Option<Vec<Answer>> {
+        let sql = together(group, self.definitions.days.as_ref());
+        let answer = query::ask(&self.aws, &self.question(&sql), &self.stop, &|_| ()).await.ok()?;
+        let columns: Vec<Column> = answer.columns.into_iter().skip(1).map(number).collect();
+        let mut rows = BTreeMap::<String, Vec<rows::Row>>::new();
+        for mut row in answer.rows {
+            let name = if row.is_empty() { None } else { row.remove(0) };
+            rows.entry(name?).or_default().push(row);
+        }
+        let of = |it: &Wanted| Answer::rows(&columns, &rows.remove(&it.name).unwrap_or_default());
+        Some(group.iter().map(of).collect())
+    }
+
+    fn question<'a>(&'a self, sql: &'a str) -> Question<'a> {
+        Question { sql, workgroup: &self.workgroup, database: Some(&self.database), limit: None }
+    }
+
     async fn one(&self, Wanted { name, sql, needs }: Wanted) -> Answer {
         let sql = statement(&sql, self.definitions.days.as_ref());
-        let question = Question { sql: &sql, workgroup: &self.workgroup, database: Some(&self.database), limit: None };
         let mend = || Some(format!("its SQL is in {}, under the name `{name}`", self.file));
-        match query::ask(&self.aws, &question, &self.stop, &|_| ()).await {
+        match query::ask(&self.aws, &self.question(&sql), &self.stop, &|_| ()).await {
             Ok(it) => match lacking(&needs, &it.columns) {
                 Some(column) => Answer::failed(format!("the statement gives no column `{column}`"), mend()),
-                None => match RawValue::from_string(rows::json(&it.columns, &it.rows)) {
-                    Ok(rows) => Answer::Rows { rows },
-                    Err(err) => Answer::failed(err.to_string(), None),
-                },
+                None => Answer::rows(&it.columns, &it.rows),
             },
             Err(err) => {
                 let (reason, help) = super::worded(&err);
@@ -152,8 +183,16 @@ impl Asker {
 }
 
 impl Answer {
+    fn rows(columns: &[Column], rows: &[rows::Row]) -> Self {
+        match RawValue::from_string(rows::json(columns, rows)) {
+            Ok(rows) => Self::Rows { rows },
+            Err(err) => Self::failed(err.to_string(), None),
+        }
+    }
+
     fn failed(error: String, help: Option<String>) -> Self {
-        Self::Failed { missing: MISSING.iter().any(|it| error.contains(it)), error, help }
+        let missing = MISSING.iter().any(|it| error.contains(it));
+        Self::Failed { missing, error, help: help.filter(|_| !missing) }
     }
 }
 
@@ -162,29 +201,55 @@ fn lacking<'a>(needs: &'a [String], columns: &[Column]) -> Option<&'a String> {
     needs.iter().find(|it| !columns.iter().any(|column| column.name == **it))
 }
 
+/// A part or a whole comes as text where figures of different types are asked for together; it is a number all the same.
+fn number(column: Column) -> Column {
+    let kind = if ["part", "whole"].contains(&column.name.as_str()) { "decimal".to_owned() } else { column.kind };
+    Column { kind, ..column }
+}
+
+/// Puts key figures together: each row begins with the name of its own.
+fn together(group: &[Wanted], days: &[u32]) -> String {
+    let with = |(at, it): (usize, &Wanted)| format!("figure{at} as (\n{}\n)", it.sql.trim_end());
+    let select = |(at, it): (usize, &Wanted)| {
+        format!(
+            "select '{}' as name, days, period, currency, cast(part as varchar) as part, cast(whole as varchar) as whole \
+             from figure{at}",
+            it.name.replace('\'', "''")
+        )
+    };
+    let with: Vec<String> = [ranges(days)].into_iter().chain(group.iter().enumerate().map(with)).collect();
+    let select: Vec<String> = group.iter().enumerate().map(select).collect();
+    format!("with {}\n{}", with.join(",\n"), select.join("\nunion all\n"))
+}
+
 /// Puts the spans of time that readers can choose before a statement that names them.
+fn statement(sql: &str, days: &[u32]) -> String {
+    match sql.split(|it: char| !it.is_alphanumeric() && it != '_').any(|it| it == "ranges") {
+        true => format!("with {}\n{sql}", ranges(days)),
+        false => sql.to_owned(),
+    }
+}
+
+/// Defines the spans of time.
 ///
 /// They count from the newest order, so that numbers are the same whenever they are asked for. `now` has no end: a payment
 /// may be later than the newest order. All of the time is a century.
-fn statement(sql: &str, days: &[u32]) -> String {
-    if !sql.split(|it: char| !it.is_alphanumeric() && it != '_').any(|it| it == "ranges") {
-        return sql.to_owned();
-    }
-    let century = 36_524;
+fn ranges(days: &[u32]) -> String {
+    const CENTURY: u32 = 36_524;
     let span = |days: &u32| match days {
-        0 => vec![format!("(0, 'now', {century}, -{century})")],
+        0 => vec![format!("(0, 'now', {CENTURY}, -{CENTURY})")],
         days => vec![
-            format!("({days}, 'now', {}, -{century})", days - 1),
+            format!("({days}, 'now', {}, -{CENTURY})", days - 1),
             format!("({days}, 'before', {}, {days})", 2 * days - 1),
         ],
     };
     let spans: Vec<String> = days.iter().flat_map(span).collect();
     format!(
-        "with ranges as (\n  select s.days, s.period,\n         \
+        "ranges as (\n  select s.days, s.period,\n         \
          cast(e.newest - s.oldest * interval '1' day as date) as starts,\n         \
          cast(e.newest - s.latest * interval '1' day as date) as ends\n  \
          from (select max(order_date) as newest from daily_sales) e\n  \
-         cross join (values {}) s (days, period, oldest, latest)\n)\n{sql}",
+         cross join (values {}) s (days, period, oldest, latest)\n)",
         spans.join(", ")
     )
 }
@@ -202,6 +267,19 @@ mod tests {
             "{sql}"
         );
         assert!(sql.ends_with(")\nselect days from ranges"), "{sql}");
+    }
+
+    #[test]
+    fn key_figures_are_asked_for_together() {
+        let wanted = |name: &str| Wanted { name: name.to_owned(), sql: format!("select {name}\n"), needs: Vec::new() };
+        let sql = together(&[wanted("a"), wanted("b'c")], &[0]);
+        assert!(
+            sql.starts_with("with ranges as (") && sql.contains("figure0 as (\nselect a\n),\nfigure1 as ("),
+            "{sql}"
+        );
+        assert!(sql.contains("from figure0\nunion all\nselect 'b''c' as name"), "{sql}");
+        let column = |name: &str| number(Column { name: name.to_owned(), kind: "varchar".to_owned() }).kind;
+        assert_eq!((column("part"), column("currency")), ("decimal".to_owned(), "varchar".to_owned()));
     }
 
     #[test]

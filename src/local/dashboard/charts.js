@@ -27,7 +27,7 @@ const MONTHS = 116;
 export function widths(visual, view) {
   if (visual.form !== "cohorts") return { least: 0, most: Infinity };
   const many = Math.max(1, view.offsets.length);
-  return { least: MONTHS + many * 38, most: MONTHS + many * 128 };
+  return { least: MONTHS + many * 38, most: MONTHS + many * 160 };
 }
 
 export function option(visual, view, theme) {

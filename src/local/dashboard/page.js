@@ -66,7 +66,7 @@ async function refresh() {
     page.got = performance.now();
     page.failed = null;
   } catch (error) {
-    page.failed = error instanceof TypeError ? "ecomctl does not answer; it may have been stopped" : error.message;
+    page.failed = error instanceof TypeError ? "the program behind this page does not answer; it may have been stopped" : error.message;
   } finally {
     page.busy = false;
     one("refresh").disabled = false;
@@ -80,6 +80,7 @@ const now = () => Date.parse(page.numbers.at) + (page.numbers.saved ? 0 : perfor
 
 function show() {
   const { numbers } = page;
+  one("loading").hidden = Boolean(numbers || page.failed);
   banner();
   if (!numbers) return;
   document.title = `${numbers.title} · ${numbers.stack}`;
@@ -108,6 +109,7 @@ function banner() {
   const stale = page.numbers && views.stale(page.numbers, now());
   if (stale) words.push(`${stale} To bring it up to date: \`${page.numbers.run}\``);
   box.hidden = words.length === 0;
+  box.className = page.failed || stale ? "banner" : "banner plain";
   fill(box, ...worded(words.join(" ")));
 }
 
@@ -131,7 +133,7 @@ function freshness() {
   const box = one("freshness");
   const { answer } = page.numbers.freshness;
   const row = answer.rows?.[0];
-  box.hidden = !row?.newest_order && !answer.error;
+  box.hidden = !row?.newest_order && (!answer.error || answer.missing);
   if (box.hidden) return;
   if (!row) {
     fill(box, element("div", {}, element("dt", { text: "Age of the data" }), element("dd", { text: "unknown", title: answer.error })));
@@ -161,6 +163,7 @@ function controls(choice) {
   one("currency").value = choice.currency ?? "";
   one("currency").parentElement.hidden = choice.currencies.length === 0;
   one("span").textContent = choice.starts ? `${format.span(choice.starts, choice.ends)} (UTC)` : "";
+  one("refresh").hidden = Boolean(page.numbers.saved);
   one("updated").textContent = page.numbers.saved ? "" : `Updated ${format.clock(new Date(now() - (performance.now() - page.got)))}`;
 }
 

@@ -1,4 +1,4 @@
-//! Apache ECharts as an ES module, by pip: whoever opens the dashboard needs Python, and no Node.
+//! Apache `ECharts` as an ES module, by pip: whoever opens the dashboard needs Python, and no Node.
 //!
 //! Fetched when it is first drawn with, not at set-up: a pipeline runs without.
 
