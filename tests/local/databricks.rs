@@ -212,10 +212,10 @@ pub(crate) async fn schedules_and_webhooks_fire(sdk: &Sdk) {
     let server = tokio::spawn(async move { axum::serve(listener, app).await });
     let seen = tokio::task::block_in_place(|| sdk.see("schedules", &[&url]));
     assert_eq!(seen["trigger"], json!(["PERIODIC"]), "{seen}");
-    let run = seen["run"][0].as_str().expect("a run");
+    let run: i64 = seen["run"][0].as_str().and_then(|it| it.parse().ok()).expect("a run");
     let events = || {
         let heard = heard.lock().expect("heard");
-        let own = heard.iter().filter(|it| it.1["run"]["run_id"].to_string() == run);
+        let own = heard.iter().filter(|it| it.1["run"]["run_id"] == run);
         own.map(|it| (it.0.clone(), it.1["event_type"].clone(), it.1["job"].clone())).collect::<Vec<_>>()
     };
     let deadline = Instant::now() + Duration::from_secs(20);
