@@ -131,7 +131,7 @@ impl Resource for Database {
     const DATA_BEARING: bool = true;
     const PATIENCE: Duration = Duration::from_secs(40 * 60);
     const OUTPUTS: &'static [&'static str] =
-        &["arn", "host", "port", "name", "username", "secret_arn", "secret_version"];
+        &["arn", "host", "port", "name", "jdbc_url", "username", "secret_arn", "secret_version"];
     type Live = LiveDatabase;
 
     fn check(&self) -> Vec<Flaw> {

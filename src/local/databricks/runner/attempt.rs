@@ -29,7 +29,8 @@ use crate::local::{
 };
 
 /// What is written into the data folder, for Python to run and import.
-const PROGRAMS: [(&str, &str); 1] = [("launch.py", include_str!("../launch.py"))];
+const PROGRAMS: [(&str, &str); 2] =
+    [("launch.py", include_str!("../launch.py")), ("kafka_source.py", include_str!("../kafka_source.py"))];
 /// How long the log of a process that is gone may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
