@@ -5,6 +5,7 @@ use std::{ffi::OsString, path::Path, process::ExitCode, time::Duration};
 use bytesize::ByteSize;
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
+use miette::Diagnostic;
 
 use crate::{
     command::{Error, Exit, Global, Result, error, project::Project},
@@ -40,8 +41,12 @@ enum Verb {
     Status,
     /// Stop it; its data stays
     Stop,
-    /// Stop it and remove all its data; downloaded software stays
-    Reset,
+    /// Stop it and remove all its data, after asking; downloaded software stays
+    Reset {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// Show what its parts wrote
     Logs {
         /// Only this part
@@ -166,7 +171,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
                 "The local cloud does not run."
             });
         }
-        Verb::Reset => {
+        Verb::Reset { yes } => {
+            if !yes {
+                agree(terminal)?;
+            }
             local::reset(&home).await?;
             terminal.note("The local cloud is stopped, and all its data is removed.");
         }
@@ -174,6 +182,29 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         Verb::Serve | Verb::ExecPart { .. } => local::serve(&home).await?,
     }
     Ok(Exit::Done)
+}
+
+/// Asks whether all data may go.
+fn agree(terminal: Terminal) -> Result<()> {
+    const COMMAND: &str = "ecomctl local reset --yes";
+    let what = "removing all data of the local cloud".to_owned();
+    let refused = |it| Error::new(Exit::Refused, it);
+    match terminal.ask("All topics, tables and files of the local cloud will be gone. Type `reset` to go on:") {
+        Some(answer) if answer == "reset" => Ok(()),
+        Some(answer) => Err(refused(Kept::Declined { answer })),
+        None => Err(refused(Kept::Unasked { what, command: COMMAND.to_owned() })),
+    }
+}
+
+/// Why all data is still there.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum Kept {
+    #[error("{what} needs your consent, and nobody is there to ask; nothing was changed")]
+    #[diagnostic(code(ecomctl::consent), help("if that is what you want: {command}"))]
+    Unasked { what: String, command: String },
+    #[error("`{answer}` is not `reset`; nothing was changed")]
+    #[diagnostic(code(ecomctl::consent), help("run the same command again, and type `reset`"))]
+    Declined { answer: String },
 }
 
 async fn show(home: &Home, terminal: Terminal) -> Result<()> {
@@ -217,7 +248,11 @@ fn ago(then: Timestamp) -> String {
 async fn logs(home: &Home, part: Option<&str>, follow: bool, lines: usize, terminal: Terminal) -> Result<()> {
     let prefixed = |name: &str, text: &str| {
         for it in text.lines() {
-            terminal.print(&if part.is_some() { it.to_owned() } else { format!("{name:<10} {it}") });
+            terminal.print(&match (terminal.json, part) {
+                (true, _) => serde_json::json!({ "part": name, "message": it }).to_string(),
+                (false, Some(_)) => it.to_owned(),
+                (false, None) => format!("{name:<10} {it}"),
+            });
         }
     };
     let shown = local::logs(home, part, lines);

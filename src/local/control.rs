@@ -96,7 +96,7 @@ pub async fn stop(home: &Home) -> Result<bool> {
         return Ok(false);
     }
     let ran = is_held(home)?;
-    let record: Option<Record> = files::read_json(&home.record())?;
+    let record: Option<Record> = files::read_note(&home.record());
     let mut asked = false;
     let deadline = Instant::now() + LONGEST;
     while is_held(home)? {

@@ -53,6 +53,18 @@ pub enum Error {
         holder: Option<String>,
     },
 
+    /// A part that had started ended by itself.
+    #[error("{part} crashed: {message}{}", indented(.log))]
+    #[diagnostic(code(local::part), help("`ecomctl local logs {part}` shows its whole log"))]
+    Crashed {
+        /// Which part.
+        part: String,
+        /// What happened.
+        message: String,
+        /// The end of its log.
+        log: String,
+    },
+
     /// A part did not start.
     #[error("{part} did not start: {message}{}", indented(.log))]
     #[diagnostic(code(local::part), help("`ecomctl local logs {part}` shows its whole log"))]

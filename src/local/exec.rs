@@ -20,7 +20,10 @@ use nix::{
     sched::{CloneFlags, unshare},
     unistd::{Gid, Uid, User, setgid, setgroups, setuid},
 };
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::{
+    fs::Mode,
+    process::{Signal, getppid, set_parent_process_death_signal, umask},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -169,6 +172,8 @@ pub struct Exec {
 /// Becomes another program. Returns only when that failed. Must run before this process has a second thread.
 pub fn exec_part(exec: &Exec) -> io::Error {
     let become_it = || -> io::Result<io::Error> {
+        // Some parts keep passwords in what they write.
+        umask(Mode::RWXG | Mode::RWXO);
         exec.identity.assume()?;
         // A change of identity clears the signal, so it comes second.
         let signal = Signal::from_named_raw(exec.signal).ok_or(io::ErrorKind::InvalidInput)?;

@@ -64,13 +64,18 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     }
 }
 
+/// Reads a note of what a process left: one that a crash damaged tells as little as none.
+pub(crate) fn read_note<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    read_json(path).ok().flatten()
+}
+
 /// The last lines of a text file; empty when there is no such file.
 pub(crate) fn tail(path: &Path, lines: usize) -> String {
     let read = || -> io::Result<String> {
         let mut file = File::open(path)?;
         // Enough for the lines that anybody reads, and quick for a log of any size.
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(256 * lines as u64 + 4096)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub((lines as u64).saturating_mul(256).saturating_add(4096))))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(last_lines(&String::from_utf8_lossy(&bytes), lines))

@@ -9,7 +9,7 @@ use axum::{Router, body::Body, extract::State, response::IntoResponse};
 use http::{Method, Request, Response};
 use miette::Diagnostic;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 mod athena;
 pub(crate) mod broker;
@@ -126,6 +126,8 @@ struct Gateway {
     queries: AthenaApi,
     poller: Poller,
     region: Arc<str>,
+    /// The requests under way, also those whose client is gone.
+    work: TaskTracker,
 }
 
 /// Serves until `shutdown` is cancelled; requests under way are finished first.
@@ -148,8 +150,11 @@ async fn run(gateway: Gateway, listener: TcpListener, shutdown: CancellationToke
     let queries = gateway.queries.clone();
     queries.resume().await;
     let resumed = tokio::spawn(async move { futures::join!(databases.resume(), triggers.resume()) });
+    let work = gateway.work.clone();
     let app = Router::new().fallback(answer).with_state(gateway);
     let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+    work.close();
+    work.wait().await;
     resumed.abort();
     futures::join!(poller.pause_all(), queries.stop());
     served.map_err(Error::Serve)
@@ -182,7 +187,16 @@ impl Gateway {
         );
         let queries = config.data.join("queries.json");
         let queries = AthenaApi::open(queries, config.sql.clone(), upstream.clone()).map_err(records)?;
-        Ok(Self { upstream, clusters, databases, triggers, queries, poller, region: config.region.as_str().into() })
+        Ok(Self {
+            upstream,
+            clusters,
+            databases,
+            triggers,
+            queries,
+            poller,
+            region: config.region.as_str().into(),
+            work: TaskTracker::new(),
+        })
     }
 
     async fn route(&self, request: Request<Body>) -> Result<Response<Body>, upstream::Unreachable> {
@@ -232,14 +246,14 @@ impl Gateway {
     }
 }
 
+/// Answers in a task of its own: a client that goes away takes nothing back, and what it asked for is finished.
 async fn answer(State(gateway): State<Gateway>, request: Request<Body>) -> Response<Body> {
-    match gateway.route(request).await {
-        Ok(it) => it,
-        Err(err) => {
-            tracing::warn!("{err}");
-            Fault::new(503, "ServiceUnavailableException", err.to_string()).json().into_response()
-        }
-    }
+    let work = gateway.work.clone();
+    let answered = work.spawn(async move { gateway.route(request).await.map_err(|err| err.to_string()) }).await;
+    answered.unwrap_or_else(|err| Err(err.to_string())).unwrap_or_else(|err| {
+        tracing::warn!("{err}");
+        Fault::new(503, "ServiceUnavailableException", err).json().into_response()
+    })
 }
 
 /// Logs a request that the gateway answered, when it may have changed something or was refused.

@@ -85,18 +85,10 @@ fn memory_of(pid: u32) -> u64 {
     field("smaps_rollup", "Pss:").or_else(|| field("status", "VmRSS:")).unwrap_or(0) * 1024
 }
 
-/// The command line of a process, shortened.
+/// The name of a process's program, without its arguments: these are nobody else's business.
 pub(crate) fn title(pid: u32) -> Option<String> {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let line = String::from_utf8_lossy(&line).replace('\0', " ");
-    let line = line.trim();
-    if line.is_empty() {
-        return Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim().to_owned());
-    }
-    Some(match line.char_indices().nth(80) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line.to_owned(),
-    })
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim().chars().filter(|it| !it.is_control()).collect())
 }
 
 /// Says whether a process works in a directory.

@@ -206,7 +206,12 @@ async fn live(part: Part, parts: &Parts, board: &Board, lane: &Lane) -> Result<E
     board.set_process(name, process)?;
     let crash = |ended: io::Result<ExitStatus>, after: Duration| {
         let message = ended.map_or_else(|err| err.to_string(), |it| format!("it ended ({it})"));
-        End::Crashed { after, why: Error::Part { part: name.to_owned(), message, log: log_tail(&parts.home, name) } }
+        let (part, log) = (name.to_owned(), log_tail(&parts.home, name));
+        let why = match after.is_zero() {
+            true => Error::Part { part, message, log },
+            false => Error::Crashed { part, message, log },
+        };
+        End::Crashed { after, why }
     };
     let end = select! {
         ended = child.wait() => crash(ended, Duration::ZERO),
@@ -394,7 +399,7 @@ fn pause(crashes: u32) -> Duration {
 
 /// Sees off what a killed supervisor left. Its parts end by themselves; those that do not are killed.
 pub(crate) async fn clear_leftovers(home: &Home) -> Result<()> {
-    let Some(record) = files::read_json::<Record>(&home.record())? else { return Ok(()) };
+    let Some(record) = files::read_note::<Record>(&home.record()) else { return files::remove(&home.record()) };
     // A group's number stays taken while one of its members lives, and so does the session's.
     let left: Vec<_> =
         record.parts.values().flat_map(|it| process::members(it.pid, Some(record.supervisor.pid))).collect();

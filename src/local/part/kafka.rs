@@ -24,20 +24,21 @@ pub(super) async fn command(parts: &Parts) -> Result<Command> {
         let draft = data.with_extension("new");
         files::remove(&draft)?;
         files::create_dir(&draft)?;
-        files::write(&properties, settings(parts.ports, &draft).as_bytes())?;
+        files::write(&properties, settings(parts.ports, "../data/kafka.new").as_bytes())?;
         format(java(), &parts.home, &properties).await?;
         files::rename(&draft, &data)?;
     }
-    files::write(&properties, settings(parts.ports, &data).as_bytes())?;
+    files::write(&properties, settings(parts.ports, "../data/kafka").as_bytes())?;
     let mut command = java();
     command.args(broker(&parts.home, &properties));
     Ok(command)
 }
 
-/// Formats the storage that the settings name.
+/// Formats the storage that the settings name, from where they lie.
 pub(crate) async fn format(mut java: Command, home: &Home, properties: &Path) -> Result<()> {
     let help = "remove all data with `ecomctl local reset`, then try again";
     let run = Run { what: "format Kafka's storage", help, patience: Duration::from_secs(120) };
+    java.current_dir(properties.parent().unwrap_or(&home.run()));
     java.args(arguments(home, "64m", "kafka.tools.StorageTool"));
     run.run(java.args(["format", "--cluster-id", CLUSTER_ID, "--config"]).arg(properties)).await.map(drop)
 }
@@ -73,11 +74,12 @@ const JAVA: [&str; 6] = [
 
 /// The broker's settings (kafka.apache.org, "Broker Configs"). What is not said is Kafka's default: a record is safe from
 /// the broker's crash once acknowledged; the machine's own crash may cost what was not yet flushed.
-pub(crate) fn settings(ports: Ports, data: &Path) -> String {
+///
+/// `data` is relative to where the broker is started, and plain: in such a file other letters than Latin-1 come apart, a
+/// backslash escapes, and a comma makes two directories of one.
+pub(crate) fn settings(ports: Ports, data: &str) -> String {
     let (broker, controller) = (ports.kafka, ports.controller);
     let listeners = format!("BROKER://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}");
-    // In a properties file a backslash escapes.
-    let data = data.display().to_string().replace('\\', "\\\\");
     [
         ("process.roles", "broker,controller"),
         ("node.id", "1"),
@@ -87,7 +89,7 @@ pub(crate) fn settings(ports: Ports, data: &Path) -> String {
         ("listener.security.protocol.map", "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT"),
         ("listeners", &listeners),
         ("advertised.listeners", &listeners),
-        ("log.dirs", &data),
+        ("log.dirs", data),
         ("auto.create.topics.enable", "false"),
         ("num.partitions", "1"),
         ("default.replication.factor", "1"),

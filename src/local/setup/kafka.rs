@@ -61,14 +61,14 @@ async fn archive(home: &Home, tools: &Tools, dir: &Path) -> Result<()> {
     files::create_dir(&data)?;
     let ports = Ports::free()?;
     let properties = dir.join("kafka.properties");
-    files::write(&properties, kafka::settings(ports, &data).as_bytes())?;
+    files::write(&properties, kafka::settings(ports, "data").as_bytes())?;
     kafka::format(tool(home, &tools.java), home, &properties).await?;
 
     let classes = dir.join("classes.jsa");
     let mut option = OsString::from("-XX:ArchiveClassesAtExit=");
     option.push(&classes);
     let mut java = tool(home, &tools.java);
-    java.arg(option).args(kafka::broker(home, &properties)).kill_on_drop(true);
+    java.arg(option).args(kafka::broker(home, &properties)).current_dir(dir).kill_on_drop(true);
     java.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let failed = |err| Error::io("run", "Kafka to archive its classes", err);
     let mut broker = java.spawn().map_err(failed)?;
