@@ -172,7 +172,7 @@ mod tests {
           diff         Show what `up` would change, and change nothing
           teardown     Delete everything that a stack owns, after asking
           status       Show what a stack is doing: topics and lag, functions, tables, rejected events
-          build        Build the Lambdas that a stack deploys; `up` and `diff` do so by themselves
+          build        Build the code that a stack deploys; `up` and `diff` do so by themselves
           produce      Fill a stack's topics with the events of a made-up shop
           state        Show what is recorded of a stack
           local        Run the local cloud by hand: real parts on this machine
