@@ -154,6 +154,7 @@ impl From<&Principal> for databricks::Principal {
 /// Who may do what with a job, beside its owner and the workspace's administrators.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the API's own words")]
 pub struct Permissions {
     /// Who may see it and its runs.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -17,7 +17,8 @@ pub(super) fn task(job: &Job, it: &Task, at: &str, flaws: &mut Flaws) {
     match kinds.as_slice() {
         [] => {
             let help = "set `python_wheel_task`, `spark_python_task` or `notebook_task`";
-            return flaws.add(at, "the task does nothing", help);
+            flaws.add(at, "the task does nothing", help);
+            return;
         }
         [_] => (),
         [first, others @ ..] => {
