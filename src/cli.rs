@@ -35,6 +35,7 @@ verbs! {
     Up: up,
     Diff: diff,
     Teardown: teardown,
+    Unprotect: unprotect,
     Status: status,
     Build: build,
     Produce: produce,
@@ -138,6 +139,8 @@ pub fn definition() -> clap::Command {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -156,6 +159,32 @@ mod tests {
         }
     }
 
+    /// Texts name commands to run next; each must be one.
+    #[test]
+    fn every_command_that_the_program_names_exists() {
+        fn sources(dir: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+            for entry in std::fs::read_dir(dir).expect("a directory") {
+                let path = entry.expect("an entry").path();
+                match path.is_dir() {
+                    true => sources(&path, found),
+                    false => found.push(path),
+                }
+            }
+        }
+        let cli = Cli::command();
+        let mut files = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")];
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            for (at, _) in text.match_indices("`ecomctl ").chain(text.match_indices("\"ecomctl ")) {
+                let words = text[at..].split_once("ecomctl ").map_or("", |it| it.1);
+                let verb: String = words.chars().take_while(char::is_ascii_lowercase).collect();
+                let known = verb.is_empty() || cli.get_subcommands().any(|it| it.get_name() == verb);
+                assert!(known, "{} names `ecomctl {verb}`, which does not exist", file.display());
+            }
+        }
+    }
+
     #[test]
     fn root_help() {
         insta::assert_snapshot!(Cli::command().render_long_help(), @r"
@@ -171,6 +200,7 @@ mod tests {
           up           Make the world as the stack's file says
           diff         Show what `up` would change, and change nothing
           teardown     Delete everything that a stack owns, after asking
+          unprotect    Let protected resources of a stack be deleted again; deletes nothing
           status       Show what a stack is doing: topics and lag, functions, tables, rejected events
           build        Build the code that a stack deploys; `up` and `diff` do so by themselves
           produce      Fill a stack's topics with the events of a made-up shop

@@ -20,6 +20,7 @@ pub mod schema;
 pub mod state;
 pub mod status;
 pub mod teardown;
+pub mod unprotect;
 pub mod up;
 pub mod validate;
 pub mod who;

@@ -112,9 +112,8 @@ fn quoted(text: &str, quote: char) -> String {
 /// Finds the place that tera complains of, and parts what is wrong from what there would be.
 fn located(path: &str, text: &str, err: &tera::Error) -> Error {
     let source = || Arc::new(NamedSource::new(format!("templates/{path}"), text.to_owned()));
-    let report = match err.kind() {
-        ErrorKind::SyntaxError(it) | ErrorKind::RenderingError(it) => it,
-        _ => return Error::Render { at: path.into(), message: causes(err), text: source(), span: None, help: None },
+    let (ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report)) = err.kind() else {
+        return Error::Render { at: path.into(), message: causes(err), text: source(), span: None, help: None };
     };
     let (message, help) = match report.message().split_once(" Available ") {
         Some((message, names)) => (message.trim_end_matches('.').to_owned(), Some(format!("there are {names}"))),

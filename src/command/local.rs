@@ -225,11 +225,13 @@ async fn logs(home: &Home, part: Option<&str>, follow: bool, lines: usize, termi
     for (name, text) in &shown {
         prefixed(name, text);
     }
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         for (name, it) in &mut follows {
             prefixed(name, &it.more()?);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    Ok(())
 }

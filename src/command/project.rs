@@ -55,8 +55,14 @@ impl Project {
     /// Loads a stack.
     ///
     /// # Errors
-    /// All its mistakes.
+    /// All its mistakes; that it is none, but what stacks extend.
     pub fn load(&self, stack: &str) -> Result<Stack> {
+        let names = stack::names(&self.root)?;
+        if !names.iter().any(|it| it == stack) && stack::is_file(&self.root, stack) {
+            let message = format!("`{stack}` is no stack, but what stacks extend");
+            let help = Some(format!("the stacks are: {}", names.join(", ")));
+            return Err(error::Problem::Usage { message, help }.into());
+        }
         Ok(stack::load(&self.root, stack, KINDS)?)
     }
 

@@ -32,7 +32,7 @@ use crate::{
         progress::Progress,
         summary::{Outcome, Outputs, Tally},
     },
-    resource::{self, Cx, KINDS, Kind},
+    resource::{Cx, KINDS, Kind},
     stack::Stack,
     state::{Definition, Document, Edit, Holder, Session, SessionError},
 };
@@ -77,7 +77,7 @@ impl Run {
         let (built, said) = (|it| tell(&preparing, it), |it: String| preparing.say(&it));
         let (artifacts, cx) = tokio::join!(
             artifact::build(&project.root, &project.home, &requests, &built),
-            project.connect(&stack, needs.start, &said),
+            Box::pin(project.connect(&stack, needs.start, &said)),
         );
         let (artifacts, mut cx) = (artifacts.map_err(|err| Error::new(Exit::Build, err))?, cx?);
         cx.artifacts = Arc::new(artifacts);

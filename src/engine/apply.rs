@@ -73,16 +73,19 @@ impl Engine<'_> {
         let mut running = FuturesUnordered::new();
         loop {
             let stop = cancel.is_cancelled() || summary.lost;
-            // What needs something that failed is passed over; that may free nothing, so one sweep in plan order suffices.
-            for step in &plan.steps {
+            // What needs something that failed is passed over, and then what needs that: a step may come before what it
+            // awaits in the plan, as a replacement does that awaits a deletion.
+            while let Some((step, because_of)) = plan.steps.iter().find_map(|step| {
                 let because_of = step.after.iter().find(|it| broken.contains(it));
-                if (stop || because_of.is_some()) && waiting.remove(&step.address).is_some() {
-                    broken.insert(&step.address);
-                    open.remove(&step.address);
-                    summary.skipped.push((step.address.clone(), step.action));
-                    let (address, action, because_of) = (step.address.clone(), step.action, because_of.cloned());
-                    events.send(Event::Skipped { address, action, because_of }).ok();
-                }
+                let doomed = waiting.contains_key(&step.address) && (stop || because_of.is_some());
+                doomed.then_some((step, because_of))
+            }) {
+                waiting.remove(&step.address);
+                broken.insert(&step.address);
+                open.remove(&step.address);
+                summary.skipped.push((step.address.clone(), step.action));
+                let (address, action, because_of) = (step.address.clone(), step.action, because_of.cloned());
+                events.send(Event::Skipped { address, action, because_of }).ok();
             }
             let ready: Vec<&Step> =
                 waiting.values().filter(|it| it.after.iter().all(|need| !open.contains(need))).copied().collect();

@@ -236,7 +236,7 @@ impl<'a> Known<'a> {
         Some(Refusal {
             field: None,
             reason: format!("{} exists already and is not ours: {why}", self.name.physical),
-            help: format!("ecomctl adopt {} {}", self.name.owner.stack, self.address),
+            help: own::LEFT_ALONE.to_owned(),
         })
     }
 }
@@ -251,7 +251,7 @@ fn follow(steps: &[Step], step: &mut Step) {
 
 /// Puts deletions in the order in which nothing is deleted that another still refers to, after everything else; but
 /// what refers to something that is replaced leaves before that is.
-fn order_deletions(leaving: &mut Vec<Step>, others: &mut [Step]) {
+fn order_deletions(leaving: &mut [Step], others: &mut [Step]) {
     let busy: BTreeSet<Address> =
         others.iter().filter(|it| it.action != Action::Noop).map(|it| it.address.clone()).collect();
     let users = |of: &Address| {

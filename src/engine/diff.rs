@@ -31,6 +31,7 @@ impl Difference {
 
 /// How the values of one field are compared.
 #[derive(Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a promise of its own that a kind makes of a field")]
 struct Rules {
     immutable: bool,
     defaulted: bool,
@@ -167,6 +168,7 @@ fn sorted(key: Option<&str>, items: &[Value]) -> Vec<Value> {
 }
 
 /// Compares numbers, and quantities such as `20GiB` by their size.
+#[expect(clippy::cast_precision_loss, reason = "no quantity comes near 2^53 bytes without being a round number")]
 fn shrinks(have: &Value, want: &Value) -> bool {
     let size = |it: &Value| {
         it.as_f64().or_else(|| it.as_str()?.parse::<crate::quantity::Size>().ok().map(|it| it.as_bytes() as f64))

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use miette::Diagnostic;
 
-use crate::{address::Address, engine::plan::Action, resource, state};
+use crate::{
+    address::Address,
+    engine::{own, plan::Action},
+    resource, state,
+};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -96,16 +100,12 @@ pub enum Cause {
     ProviderFailed(String),
     /// It is there, and somebody else's.
     #[error("{physical} exists already and is not ours: {why}")]
-    #[diagnostic(help("if it shall be: ecomctl adopt {stack} {address}"))]
+    #[diagnostic(help("{}", own::LEFT_ALONE))]
     NotOurs {
         /// Its name at the provider.
         physical: String,
         /// Whose it is.
         why: String,
-        /// The stack.
-        stack: String,
-        /// What the stack calls it.
-        address: Address,
     },
     /// The run was interrupted while the provider was at work. What was sent is recorded.
     #[error("interrupted while it was {0}")]

@@ -6,6 +6,10 @@ use crate::{
     state::Record,
 };
 
+/// What to do about it. Nothing that another made is ever taken over by itself.
+pub(super) const LEFT_ALONE: &str =
+    "it is left alone; give this resource another name in the stack's file, or remove the other if nobody needs it";
+
 /// Says why a live resource is not this stack's; `None` where it is.
 pub(super) fn stranger(live: &Observation, name: &Name, record: Option<&Record>) -> Option<String> {
     let stack = &name.owner.stack;

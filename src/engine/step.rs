@@ -82,7 +82,7 @@ impl Run<'_> {
         let applied = self.record.map_or(Value::Null, |it| it.applied.clone());
         let Some(live) = self.settle_if_there(&name, None).await? else { return self.create(spec, name).await };
         if let Some(why) = stranger(&live, &name, self.record) {
-            return Err(self.not_ours(&name, why));
+            return Err(not_ours(&name, why));
         }
         let changes = diff(self.kind.fields(), &desired, &applied, &live.observed).changes;
         if !changes.is_empty() {
@@ -119,7 +119,7 @@ impl Run<'_> {
     async fn delete(&self, name: &Name, status: Status) -> Result<(), Cause> {
         let Some(live) = self.read(name).await? else { return Ok(()) };
         if let Some(why) = stranger(&live, name, self.record) {
-            return Err(self.not_ours(name, why));
+            return Err(not_ours(name, why));
         }
         self.cx.lives.set(&self.step.address, None);
         if live.phase != Phase::Deleting {
@@ -145,7 +145,7 @@ impl Run<'_> {
         let intent = self.record_of(Status::Creating, name, &Value::Null);
         match stranger(&live, name, Some(&intent)) {
             None => Ok(true),
-            Some(why) if err == Reason::Exists => Err(self.not_ours(name, why)),
+            Some(why) if err == Reason::Exists => Err(not_ours(name, why)),
             Some(_) => Ok(false),
         }
     }
@@ -274,15 +274,10 @@ impl Run<'_> {
             protect: self.step.protect,
         }
     }
+}
 
-    fn not_ours(&self, name: &Name, why: String) -> Cause {
-        Cause::NotOurs {
-            physical: name.physical.clone(),
-            why,
-            stack: name.owner.stack.clone(),
-            address: name.owner.address.clone(),
-        }
-    }
+fn not_ours(name: &Name, why: String) -> Cause {
+    Cause::NotOurs { physical: name.physical.clone(), why }
 }
 
 /// Looks ever less often, but often enough against what the kind may take.

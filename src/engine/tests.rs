@@ -295,6 +295,24 @@ fn a_failure_stops_only_what_needs_it() {
     });
 }
 
+#[test]
+fn what_awaits_a_deletion_that_is_passed_over_is_passed_over_and_told() {
+    let rig = Rig::new();
+    let before =
+        stack(&sketch(&[("job", "a", 1, 0, &[]), ("job", "b", 1, 0, &["job.a"]), ("topic", "z", 1, 0, &["job.b"])]));
+    let after = stack(&sketch(&[("job", "a", 1, 1, &[])]));
+    runtime().block_on(async {
+        assert!(rig.run(&before, Goal::Up).await.expect("not killed").is_complete());
+        let due = rig.world.lock().expect("not poisoned").requests + 1;
+        rig.world.lock().expect("not poisoned").faults.insert(due, Fault::Refused);
+        let summary = rig.run(&after, Goal::Up).await.expect("not killed");
+        assert_eq!(summary.failures.iter().map(|it| it.address.to_string()).collect::<Vec<_>>(), ["topic.z"]);
+        let skipped: Vec<_> = summary.skipped.iter().map(|it| format!("{} {}", it.1, it.0)).collect();
+        assert_eq!(skipped, ["delete job.b", "replace job.a"]);
+        assert!(rig.run(&after, Goal::Up).await.expect("not killed").is_complete());
+    });
+}
+
 fn any_sketch() -> impl Strategy<Value = Sketch> {
     let part = (0u8..3, 0u8..3, 1u32..4, 0u8..2, proptest::collection::vec((0u8..3, 0u8..3), 0..3));
     proptest::collection::vec(part, 0..7).prop_map(|parts| {

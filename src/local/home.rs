@@ -44,6 +44,7 @@ impl Home {
     }
 
     /// The same, with free ports, chosen at the first start.
+    #[must_use]
     pub fn with_free_ports(self) -> Self {
         Self { free_ports: true, ..self }
     }

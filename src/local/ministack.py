@@ -181,10 +181,12 @@ lambda_svc._LAMBDA_STATE_TRANSITION_DELAY = 0.1
 def drop_old_log_streams():
     """Keeps the newest log streams of each function."""
     logs = sys.modules.get("ministack.services.cloudwatch_logs")
-    for (_, _, name), group in list(logs._log_groups._data.items()) if logs else ():
+    for group in list(logs._log_groups._data.values()) if logs else ():
         streams = group.get("streams", {})
-        if name.startswith("/aws/lambda/") and len(streams) > 2 * STREAMS_KEPT:
-            for stream in sorted(streams, key=lambda it: streams[it]["creationTime"])[:-STREAMS_KEPT]:
+        # One a invocation, and named as Lambda names them, whatever the group is called.
+        own = [it for it in list(streams) if "/[" in it]
+        if len(own) > 2 * STREAMS_KEPT:
+            for stream in sorted(own, key=lambda it: streams[it]["creationTime"])[:-STREAMS_KEPT]:
                 streams.pop(stream, None)
 
 

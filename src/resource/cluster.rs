@@ -140,7 +140,7 @@ impl Resource for Cluster {
         if !(1..=90).contains(&self.brokers) {
             flaws.push(Flaw::new("/brokers", format!("MSK runs 1 to 90 brokers, not {}", self.brokers)));
         } else if let subnets @ 1.. = self.subnets.len()
-            && self.brokers as usize % subnets != 0
+            && !(self.brokers as usize).is_multiple_of(subnets)
         {
             let text = format!("{} brokers cannot be spread evenly over {subnets} subnets", self.brokers);
             flaws.push(Flaw::new("/brokers", text).help(format!("use a multiple of {subnets}")));

@@ -413,7 +413,7 @@ pub(super) async fn find(cx: &Cx, names: Vec<String>) -> crate::client::Result<V
         let at = found.iter().position(|it| it.db_instance_identifier() == Some(&name))?;
         let instance = found.swap_remove(at);
         let tags = instance.tag_list().iter().filter_map(|it| Some((it.key()?, it.value()?))).collect();
-        Some(LiveDatabase { tags, instance, secret_version: None })
+        Some(LiveDatabase { instance, tags, secret_version: None })
     };
     Ok(names.into_iter().map(pick).collect())
 }

@@ -79,10 +79,9 @@ pub enum Architecture {
 impl Architecture {
     const fn resolve(self) -> artifact::Architecture {
         match self {
-            Self::Arm64 => artifact::Architecture::Arm64,
-            Self::X86 => artifact::Architecture::X86,
             Self::Native if cfg!(target_arch = "aarch64") => artifact::Architecture::Arm64,
-            Self::Native => artifact::Architecture::X86,
+            Self::Arm64 => artifact::Architecture::Arm64,
+            Self::X86 | Self::Native => artifact::Architecture::X86,
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn root(from: &Path) -> Result<PathBuf, Rejected> {
     let found = from.ancestors().find(|it| it.join(DIRECTORY).is_dir());
     found.map(Path::to_path_buf).ok_or_else(|| {
         let mistake = Mistake::new(Code::NotFound, "neither this directory nor one above it holds `stacks/`");
-        Rejected::new("", vec![mistake.help("go to the project, or start one: `ecomctl init`".to_owned())])
+        Rejected::new("", vec![mistake.help("go to the project, or name its directory with `--project`".to_owned())])
     })
 }
 
@@ -63,13 +63,18 @@ pub fn names(root: &Path) -> Result<Vec<String>, Rejected> {
     Ok(all.into_iter().filter(|it| extending.contains(it) || !bases.contains(&path(it))).collect())
 }
 
+/// Says whether `stacks/` holds a file of this name.
+pub fn is_file(root: &Path, name: &str) -> bool {
+    fits(name) && root.join(DIRECTORY).join(format!("{name}.yaml")).is_file()
+}
+
 /// Reads a stack's file and what it extends.
 ///
 /// # Errors
 /// Says that there is no such stack, or why one of the files cannot be read.
 pub(super) fn read(root: &Path, name: &str) -> Result<Files, Rejected> {
     let mut path = Path::new(DIRECTORY).join(format!("{name}.yaml"));
-    if !fits(name) || !root.join(&path).is_file() {
+    if !is_file(root, name) {
         return Err(missing(root, name));
     }
     let mut mistakes = Vec::new();

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+mod broken;
 mod harness;
 mod help;
+mod unprotect;
 mod usage;

@@ -34,7 +34,7 @@ fn no_project_here() {
     stack::not_found
 
       × neither this directory nor one above it holds `stacks/`
-      help: go to the project, or start one: `ecomctl init`
+      help: go to the project, or name its directory with `--project`
     ");
 }
 
@@ -47,6 +47,19 @@ fn a_stack_that_does_not_exist() {
 
       × there is no stack `stagign`: no file stacks/stagign.yaml
       help: did you mean `staging`?
+    ");
+}
+
+#[test]
+fn what_stacks_extend_is_no_stack() {
+    let extends = format!("extends: base.yaml\n{EMPTY}");
+    let project = Ecomctl::in_project([("stacks/base.yaml", EMPTY), ("stacks/local.yaml", extends.as_str())]);
+    let ended = project.run(["up", "base"]).exits(2).without_result();
+    insta::assert_snapshot!(ended.err, @r"
+    ecomctl::usage
+
+      × `base` is no stack, but what stacks extend
+      help: the stacks are: local
     ");
 }
 

@@ -4,6 +4,7 @@
 //! overtaken: such a list is refused as a whole, with the difference.
 
 mod apply;
+mod count;
 mod error;
 mod history;
 mod migration;
@@ -13,6 +14,7 @@ mod structure;
 use database::{Database, postgres::Client};
 use serde::{Deserialize, Serialize};
 
+pub use count::Counts;
 pub use error::Error;
 pub use migration::{Migration, checksum, normalise};
 pub use status::{Entry, Status};
@@ -40,6 +42,8 @@ pub struct Request {
 pub enum Action {
     /// Tell what is applied. Writes nothing.
     Status,
+    /// Tell how many rows there are besides. Writes nothing, and may take as long as reading them all.
+    Count,
     /// Apply what is pending.
     Apply,
     /// Remove what the migrations made, data included.
@@ -56,6 +60,9 @@ pub struct Answer {
     /// The state of the database now.
     #[serde(flatten)]
     pub status: Status,
+    /// What the tables hold, where that was asked for.
+    #[serde(flatten)]
+    pub counts: Option<Counts>,
 }
 
 /// Does what the request asks for, over a connection of its own.
@@ -68,11 +75,12 @@ pub async fn handle(database: &mut Database, request: &Request) -> Result<Answer
 
 async fn act(client: &mut Client, request: &Request) -> Result<Answer, Error> {
     let schema = request.schema.as_str();
-    let (mut ran, mut dropped) = (Vec::new(), Vec::new());
+    let (mut ran, mut dropped, mut counts) = (Vec::new(), Vec::new(), None);
     match request.action {
         Action::Status => {}
+        Action::Count => counts = Some(count::count(client).await?),
         Action::Apply => ran = apply::apply(client, schema, &request.migrations).await?,
         Action::Drop => dropped = apply::drop(client, schema).await?,
     }
-    Ok(Answer { ran, dropped, status: status::status(client, schema).await? })
+    Ok(Answer { ran, dropped, status: status::status(client, schema).await?, counts })
 }

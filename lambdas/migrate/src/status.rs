@@ -1,8 +1,6 @@
-//! What is applied, what differs from it, and how full the tables are. Reads only.
+//! What is applied, and what differs from it. Reads only, and never the tables' rows.
 
-use std::collections::BTreeMap;
-
-use database::postgres::{Client, Error as PostgresError, IsolationLevel, error::SqlState};
+use database::postgres::{Client, Error as PostgresError, IsolationLevel};
 use serde::Serialize;
 
 use crate::{
@@ -20,8 +18,6 @@ pub struct Status {
     pub applied: Vec<Entry>,
     /// What was changed by other hands since the last run; empty when nothing was.
     pub drift: Vec<Drift>,
-    /// Rows per table of `PostgreSQL`'s schema `public`; `null` when counting took too long.
-    pub tables: BTreeMap<String, Option<i64>>,
 }
 
 /// One migration that was applied.
@@ -33,13 +29,15 @@ pub struct Entry {
     pub name: String,
     /// SHA-256 of its normalised text.
     pub checksum: String,
+    /// Its normalised text.
+    pub sql: String,
     /// RFC 3339, UTC.
     pub applied_at: String,
 }
 
 impl From<Applied> for Entry {
-    fn from(Applied { version, name, checksum, applied_at, .. }: Applied) -> Self {
-        Self { version, name, checksum, applied_at }
+    fn from(Applied { version, name, checksum, body, applied_at, .. }: Applied) -> Self {
+        Self { version, name, checksum, sql: body, applied_at }
     }
 }
 
@@ -55,40 +53,5 @@ pub(crate) async fn status(client: &mut Client, schema: &str) -> Result<Status, 
         drift = structure::drift(&recorded, &structure::read(&transaction, &made).await?);
     }
     transaction.rollback().await?;
-    let tables = counts(client).await?;
-    Ok(Status { schema: schema.to_owned(), applied: applied.into_iter().map(Entry::from).collect(), drift, tables })
-}
-
-async fn counts(client: &mut Client) -> Result<BTreeMap<String, Option<i64>>, PostgresError> {
-    let transaction = client.build_transaction().read_only(true).start().await?;
-    let tables = transaction
-        .query(
-            "SELECT relname, format('SELECT %L, count(*) FROM %s', relname, c.oid::regclass) FROM pg_class c
-             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition",
-            &[],
-        )
-        .await?;
-    let mut counts = BTreeMap::new();
-    let mut selects: Vec<String> = Vec::with_capacity(tables.len());
-    for table in &tables {
-        counts.insert(table.try_get(0)?, None);
-        selects.push(table.try_get(1)?);
-    }
-    if selects.is_empty() {
-        return Ok(counts);
-    }
-    transaction.batch_execute("SET LOCAL statement_timeout = '20s'").await?;
-    match transaction.query(&selects.join(" UNION ALL "), &[]).await {
-        Ok(rows) => {
-            for row in &rows {
-                counts.insert(row.try_get(0)?, Some(row.try_get(1)?));
-            }
-        }
-        Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
-            tracing::warn!("the rows were not counted within 20 seconds");
-        }
-        Err(error) => return Err(error),
-    }
-    transaction.rollback().await?;
-    Ok(counts)
+    Ok(Status { schema: schema.to_owned(), applied: applied.into_iter().map(Entry::from).collect(), drift })
 }

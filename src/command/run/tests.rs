@@ -14,7 +14,7 @@ use crate::{
     address::{Kinded, Name, Owner},
     client::{self, Reason, aws::Aws},
     report::Style,
-    resource::{Change, Identity, Lives, Of, Ownership, Resource, Scope},
+    resource::{self, Change, Identity, Lives, Of, Ownership, Resource, Scope},
     stack::{Origin, Settings, Target},
     template::Templates,
 };

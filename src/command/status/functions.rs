@@ -36,13 +36,15 @@ pub(super) async fn look(run: &Run, observed: &Observed) -> Vec<Function> {
 }
 
 async fn function(aws: &Aws, name: String, physical: &str) -> Function {
-    let (found, errors) =
-        tokio::join!(aws.lambda().get_function_configuration().function_name(physical).send(), errors(aws, physical));
-    let errors = match errors {
+    let found = aws.lambda().get_function_configuration().function_name(physical).send().await;
+    let found = found.map_err(Error::aws("lambda", "GetFunctionConfiguration"));
+    let group = found.as_ref().ok().and_then(|it| it.logging_config()).and_then(|it| it.log_group());
+    let group = group.map_or_else(|| format!("/aws/lambda/{physical}"), str::to_owned);
+    let errors = match errors(aws, &group).await {
         Ok(it) => Known::Known(it),
         Err(why) => Known::Unknown(why.to_string()),
     };
-    match found.map_err(Error::aws("lambda", "GetFunctionConfiguration")) {
+    match found {
         Ok(it) => Function {
             name,
             state: Known::Known(it.state().map_or("Active", |it| it.as_str()).to_owned()),
@@ -56,13 +58,13 @@ async fn function(aws: &Aws, name: String, physical: &str) -> Function {
     }
 }
 
-/// Reads the recent error lines of a function's log, the newest last. No log yet means no errors.
-async fn errors(aws: &Aws, physical: &str) -> Result<Vec<String>, Error> {
+/// Reads the recent error lines of a function's log group, the newest last. No log yet means no errors.
+async fn errors(aws: &Aws, group: &str) -> Result<Vec<String>, Error> {
     let since = Timestamp::now() - RECENT;
     let found = aws
         .logs()
         .filter_log_events()
-        .log_group_name(format!("/aws/lambda/{physical}"))
+        .log_group_name(group)
         .start_time(since.as_millisecond())
         .filter_pattern(PATTERN)
         .limit(LINES)

@@ -52,7 +52,7 @@ async fn ask(run: &Run, observed: &Observed, schema: &Address) -> Result<Answer,
     let function = needed(run, schema, "function").next().ok_or_else(|| format!("{schema} names no function"))?;
     let physical = observed.names.get(function).map(|it| it.physical.clone());
     let physical = physical.ok_or_else(|| format!("{function} does not exist"))?;
-    let payload = json!({ "action": "status", "schema": schema.name, "migrations": [] });
+    let payload = json!({ "action": "count", "schema": schema.name });
     let request = run.cx.aws.lambda().invoke().function_name(physical).payload(Blob::new(payload.to_string()));
     let answer = request.send().await.map_err(Error::aws("lambda", "Invoke")).map_err(|it| it.to_string())?;
     let body = answer.payload().map(Blob::as_ref).unwrap_or_default();

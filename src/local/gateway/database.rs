@@ -134,19 +134,21 @@ impl DatabaseApi {
 
     fn describe(&self, form: &Form, region: &str) -> Result<Reply, Fault> {
         let records = self.records.now();
-        let wanted = form.text("DBInstanceIdentifier").or(match form.text("Filters.Filter.1.Name") {
-            Some("db-instance-id") => form.text("Filters.Filter.1.Values.Value.1"),
-            Some(it) => return Err(invalid(format!("Unrecognized filter name: {it}"))),
-            None => None,
-        });
-        if let Some(given) = wanted {
+        if let Some(given) = form.text("DBInstanceIdentifier") {
             let instance = find(&records, region, given)?;
             return xml::answer("DescribeDBInstances", |it| {
                 it.nest("DBInstances", |it| instance.show(it, self.endpoint()))
             });
         }
+        // A filter narrows the list, and what it names need not be there; only the identifier itself must.
+        let wanted = match form.text("Filters.Filter.1.Name") {
+            Some("db-instance-id") => Some(form.list("Filters.Filter.1.Values.Value").unwrap_or_default()),
+            Some(it) => return Err(invalid(format!("Unrecognized filter name: {it}"))),
+            None => None,
+        };
+        let is_wanted = |it: &Instance| wanted.as_ref().is_none_or(|ids| ids.contains(&it.id) || ids.contains(&it.arn));
         let own = records.instances.iter().filter(|(key, _)| key.starts_with(&format!("{region}/")));
-        let all: Vec<_> = own.map(|(_, it)| it).collect();
+        let all: Vec<_> = own.map(|(_, it)| it).filter(|it| is_wanted(it)).collect();
         let (page, next) = page(form, &all)?;
         xml::answer("DescribeDBInstances", |it| {
             it.nest("DBInstances", |it| page.iter().try_for_each(|instance| instance.show(it, self.endpoint())))?;

@@ -44,7 +44,7 @@ pub(super) async fn read(cx: &Cx, bucket: &str) -> client::Result<Option<LiveBuc
         try_join(policy, tags).await
     };
     let (versioning, encryption, block, lifecycle, (policy, tags)) =
-        try_join5(versioning, encryption, block, lifecycle, words).await?;
+        Box::pin(try_join5(versioning, encryption, block, lifecycle, words)).await?;
     // The other answers are "missing" also when only that part is.
     let Some(versioning) = versioning else { return Ok(None) };
     let rules = lifecycle.iter().flat_map(|it| it.rules());

@@ -132,6 +132,7 @@ pub enum RetryMode {
 /// Who does something.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::enum_variant_names, reason = "the API's own word")]
 pub enum Principal {
     /// A user, by the name they log in with.
     User(String),

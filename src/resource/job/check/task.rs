@@ -42,7 +42,7 @@ pub(super) fn task(job: &Job, it: &Task, at: &str, flaws: &mut Flaws) {
             "keep one",
         ),
         (false, false) => {
-            flaws.add(format!("{at}/{field}"), "it is open what to run", format!("set `package` or `{other}`"))
+            flaws.add(format!("{at}/{field}"), "it is open what to run", format!("set `package` or `{other}`"));
         }
         _ => (),
     };
