@@ -208,7 +208,7 @@ mod tests {
           status       Show what a stack is doing: topics and lag, functions, tables, rejected events
           run          Run a job now, follow its tasks, and end as it does
           logs         Show what a function or a job printed
-          build        Build the Lambdas that a stack deploys; `up` and `diff` do so by themselves
+          build        Build the code that a stack deploys; `up` and `diff` do so by themselves
           produce      Fill a stack's topics with the events of a made-up shop
           query        Ask the lake: run SQL over its tables, and show the rows
           dashboard    Open a page of the shop's numbers: sales, products, customers, payments

@@ -4,7 +4,7 @@
 //! the making of a job goes out once, and whether it took effect is for the caller to look up. Nothing is read, neither
 //! files nor the environment, before the first request.
 
-use std::{env, fmt, path::PathBuf};
+use std::{env, fmt, path::Path};
 
 use reqwest::Method;
 use serde_json::Value;
@@ -132,7 +132,7 @@ fn unusable(message: impl Into<String>) -> Error {
 }
 
 /// Where the configuration file lies, for messages.
-fn shown(path: &PathBuf) -> String {
+fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 

@@ -22,7 +22,7 @@ use crate::{
     stack::Stack,
 };
 
-/// Build the Lambdas and wheels that a stack deploys; `up` and `diff` do so by themselves
+/// Build the code that a stack deploys; `up` and `diff` do so by themselves
 ///
 /// What has not changed since the last time is not built again. The zips are the same wherever the same binary is
 /// packed; the digests of Lambdas are what Lambda calls `CodeSha256`.

@@ -18,7 +18,7 @@ use crate::client::{Error, Reason, Result};
 /// A token counts as expired so long before it is.
 const EARLY: Duration = Duration::from_secs(40);
 /// A token that lives long is renewed so long before its end.
-const RENEW: Duration = Duration::from_secs(20 * 60);
+const RENEW: Duration = Duration::from_mins(20);
 /// The longest that an answer about tokens may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -28,7 +28,16 @@ pub(super) enum Authority {
     /// A token that was given.
     Given(Hidden),
     /// A service principal, and the token that it has now.
-    Principal { id: String, secret: Hidden, place: OnceCell<Place>, token: Mutex<Option<Token>> },
+    Principal(Box<Principal>),
+}
+
+/// A service principal.
+#[derive(Debug)]
+pub(super) struct Principal {
+    id: String,
+    secret: Hidden,
+    place: OnceCell<Place>,
+    token: Mutex<Option<Token>>,
 }
 
 /// Where tokens come from.
@@ -80,7 +89,8 @@ impl Authority {
         match config.credentials.clone() {
             Credentials::Token(it) => Self::Given(it),
             Credentials::Principal { id, secret } => {
-                Self::Principal { id, secret, place: OnceCell::new(), token: Mutex::new(None) }
+                let (place, token) = (OnceCell::new(), Mutex::new(None));
+                Self::Principal(Box::new(Principal { id, secret, place, token }))
             }
         }
     }
@@ -89,7 +99,8 @@ impl Authority {
     pub(super) async fn token(&self, http: &Client, host: &str) -> Result<(Hidden, Option<&str>)> {
         match self {
             Self::Given(it) => Ok((it.clone(), None)),
-            Self::Principal { id, secret, place, token } => {
+            Self::Principal(it) => {
+                let Principal { id, secret, place, token } = &**it;
                 let place = place.get_or_try_init(|| discover(http, host)).await?;
                 let mut held = token.lock().await;
                 if let Some(it) = held.as_ref().filter(|it| it.is_fresh(Instant::now())) {

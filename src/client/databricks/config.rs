@@ -4,7 +4,10 @@
 //! profile is named, or when neither a host nor credentials are known; profiles inherit nothing from `[DEFAULT]`. One
 //! step beyond the SDKs, as bundles do it: a host without credentials picks the only profile of that host.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use ini::{Ini, ParseOption};
 
@@ -161,7 +164,7 @@ fn normal(host: &str) -> String {
     if host.starts_with("https://") { host.strip_suffix(":443").unwrap_or(host).to_owned() } else { host.to_owned() }
 }
 
-fn profiles(path: &PathBuf) -> Result<BTreeMap<String, Settings>> {
+fn profiles(path: &Path) -> Result<BTreeMap<String, Settings>> {
     // As Python's own reader of such files: neither quotes nor backslashes mean anything.
     let options = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
     let file = Ini::load_from_file_opt(path, options);
@@ -177,7 +180,7 @@ fn profiles(path: &PathBuf) -> Result<BTreeMap<String, Settings>> {
     Ok(file.iter().filter_map(section).collect())
 }
 
-fn named<'a>(profiles: &'a BTreeMap<String, Settings>, name: &str, path: &PathBuf) -> Result<&'a Settings> {
+fn named<'a>(profiles: &'a BTreeMap<String, Settings>, name: &str, path: &Path) -> Result<&'a Settings> {
     profiles.get(name).ok_or_else(|| {
         let there: Vec<&str> = profiles.keys().map(String::as_str).filter(|it| *it != "__settings__").collect();
         let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
@@ -192,7 +195,7 @@ fn default(profiles: &BTreeMap<String, Settings>) -> Option<&Settings> {
 }
 
 /// The only profile of a workspace.
-fn of_host<'a>(profiles: &'a BTreeMap<String, Settings>, host: &str, path: &PathBuf) -> Result<Option<&'a Settings>> {
+fn of_host<'a>(profiles: &'a BTreeMap<String, Settings>, host: &str, path: &Path) -> Result<Option<&'a Settings>> {
     let same = |it: &&(&String, &Settings)| it.1.get("host").is_some_and(|it| normal(it) == normal(host));
     let all: Vec<_> = profiles.iter().collect();
     match all.iter().filter(same).collect::<Vec<_>>().as_slice() {

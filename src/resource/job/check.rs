@@ -70,7 +70,7 @@ fn whole(job: &Job, flaws: &mut Flaws) {
     match job.tasks.len() {
         0 => flaws.add("/tasks", "a job without tasks does nothing", "define at least one"),
         it if it > TASKS => {
-            flaws.add("/tasks", format!("a job has at most {TASKS} tasks, not {it}"), "make it two jobs")
+            flaws.add("/tasks", format!("a job has at most {TASKS} tasks, not {it}"), "make it two jobs");
         }
         _ => (),
     }

@@ -42,11 +42,10 @@ pub(super) fn mistake(cron: &str) -> Option<(String, String)> {
         if let Some(item) = field.split(',').find(|it| !fits(it, i, part) || *it == "?" && *field != "?") {
             let message = format!("`{item}` is no {} of Quartz' cron", part.name);
             let (least, most) = (part.least, part.most);
-            let mut help =
-                format!("{least} to {most}, `*`, ranges such as `{least}-{}`, steps such as `*/5`", least + 1);
-            if i == DAY_OF_WEEK {
-                help = "1 to 7, beginning with Sunday, or SUN to SAT; `?`, `*`, ranges, `6L`, `2#1`".to_owned();
-            }
+            let help = match i {
+                DAY_OF_WEEK => "1 to 7, beginning with Sunday, or SUN to SAT; `?`, `*`, ranges, `6L`, `2#1`".to_owned(),
+                _ => format!("{least} to {most}, `*`, ranges such as `{least}-{}`, steps such as `*/5`", least + 1),
+            };
             return Some((message, help));
         }
     }

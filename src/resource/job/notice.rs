@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Whom to write to.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the API's own words")]
 pub struct Emails {
     /// When a run begins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -27,6 +28,7 @@ pub struct Emails {
 /// What to call: identifiers of the workspace's notification destinations, at most 3 for each event.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the API's own words")]
 pub struct Webhooks {
     /// When a run begins.
     #[serde(skip_serializing_if = "Vec::is_empty")]

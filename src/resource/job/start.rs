@@ -132,6 +132,7 @@ pub enum RetryMode {
 /// Who does something.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::enum_variant_names, reason = "the API's own word")]
 pub enum Principal {
     /// A user, by the name they log in with.
     User(String),
@@ -154,6 +155,7 @@ impl From<&Principal> for databricks::Principal {
 /// Who may do what with a job, beside its owner and the workspace's administrators.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the API's own words")]
 pub struct Permissions {
     /// Who may see it and its runs.
     #[serde(skip_serializing_if = "Vec::is_empty")]

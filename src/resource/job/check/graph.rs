@@ -27,7 +27,9 @@ pub(super) fn check(job: &Job, flaws: &mut Flaws) {
             break;
         }
         open.retain(|key, _| !ready.contains(key));
-        open.values_mut().for_each(|it| it.retain(|it| !ready.contains(it)));
+        for it in open.values_mut() {
+            it.retain(|it| !ready.contains(it));
+        }
     }
     let Some(around) = open.keys().next().map(|it| circle(&open, it)) else { return };
     let Some(first) = around.first().copied() else { return };

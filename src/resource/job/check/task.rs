@@ -17,7 +17,8 @@ pub(super) fn task(job: &Job, it: &Task, at: &str, flaws: &mut Flaws) {
     match kinds.as_slice() {
         [] => {
             let help = "set `python_wheel_task`, `spark_python_task` or `notebook_task`";
-            return flaws.add(at, "the task does nothing", help);
+            flaws.add(at, "the task does nothing", help);
+            return;
         }
         [_] => (),
         [first, others @ ..] => {
@@ -41,7 +42,7 @@ pub(super) fn task(job: &Job, it: &Task, at: &str, flaws: &mut Flaws) {
             "keep one",
         ),
         (false, false) => {
-            flaws.add(format!("{at}/{field}"), "it is open what to run", format!("set `package` or `{other}`"))
+            flaws.add(format!("{at}/{field}"), "it is open what to run", format!("set `package` or `{other}`"));
         }
         _ => (),
     };

@@ -26,7 +26,9 @@ pub(super) fn check(job: &Job, flaws: &mut Flaws) {
             let named = it.base_parameters.iter();
             texts.extend(named.map(|(name, it)| (step(&format!("{at}/notebook_task/base_parameters"), name), &**it)));
         }
-        texts.iter().for_each(|(at, it)| text(job, at, it, flaws));
+        for (at, it) in &texts {
+            text(job, at, it, flaws);
+        }
     }
 }
 
