@@ -100,7 +100,7 @@ def child(engine: str, url: str) -> None:
 
     took: dict[str, float] = {}
     begun = time.perf_counter()
-    with engines.engine(engine) as spark, tempfile.TemporaryDirectory(prefix="ecom-bench-") as root:
+    with engines.engine(engine, small=False) as spark, tempfile.TemporaryDirectory(prefix="ecom-bench-") as root:
         spark.range(1).count()
         took["start"] = time.perf_counter() - begun
 

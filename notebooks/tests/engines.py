@@ -21,9 +21,9 @@ ENGINES = ("sail", "classic")
 
 
 @contextmanager
-def engine(name: str) -> Iterator:
-    """A session of an engine, with the sources `jdbc` and `kafka`."""
-    with sail() if name == "sail" else classic(fetch_jars()) as spark:
+def engine(name: str, *, small: bool = True) -> Iterator:
+    """A session of an engine, with the sources `jdbc` and `kafka`; set up for small data, or as its users have it."""
+    with sail() if name == "sail" else classic(fetch_jars(), small) as spark:
         from ecom_pipeline.session import configure
 
         yield configure(spark)
@@ -53,7 +53,7 @@ def sail() -> Iterator:
 
 
 @contextmanager
-def classic(jars: Path) -> Iterator:
+def classic(jars: Path, small: bool) -> Iterator:
     """Apache Spark with the real Delta Lake, PostgreSQL driver and Kafka source."""
     # The workers must be of the driver's Python.
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -65,7 +65,6 @@ def classic(jars: Path) -> Iterator:
             # As `spark.jars` the JDBC driver is not found.
             "spark.driver.extraClassPath": f"{jars}/*",
             "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.memory": "2g",
             "spark.local.dir": scratch,
@@ -77,6 +76,10 @@ def classic(jars: Path) -> Iterator:
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
         }
+        if small:
+            # To generate and compile code takes longer than to run it once.
+            settings["spark.sql.codegen.wholeStage"] = "false"
+            settings["spark.driver.extraJavaOptions"] = "-XX:TieredStopAtLevel=1"
         builder = SparkSession.builder.master("local[2]")
         for key, value in settings.items():
             builder = builder.config(key, value)
