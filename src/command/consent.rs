@@ -136,7 +136,11 @@ mod tests {
             after: [].into(),
             refs: [].into(),
             resumes: false,
+            found: false,
+            awaits: None,
+            unreadable: None,
             protect: false,
+            protects: false,
             loses_data,
             refused: None,
         });

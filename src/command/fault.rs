@@ -27,6 +27,8 @@ pub struct Incomplete {
     pub skipped: usize,
     /// Whether the user interrupted.
     pub interrupted: bool,
+    /// The steps that were under way then.
+    pub unfinished: Vec<Address>,
     /// The steps that failed.
     #[related]
     pub failures: Vec<Failure>,
@@ -38,6 +40,10 @@ impl Incomplete {
         parts.extend(self.interrupted.then(|| "interrupted".to_owned()));
         let failures = self.failures.len();
         parts.extend((failures > 0).then(|| format!("{} failed", report::human::plural(failures, "step"))));
+        if !self.unfinished.is_empty() {
+            let names: Vec<_> = self.unfinished.iter().map(ToString::to_string).collect();
+            parts.push(format!("left unfinished: {}", names.join(", ")));
+        }
         parts.extend((self.skipped > 0).then(|| format!("{} not begun", report::human::plural(self.skipped, "step"))));
         parts.join(", ")
     }
@@ -136,7 +142,7 @@ mod tests {
             },
         ];
         let (stack, again) = ("staging".to_owned(), "ecomctl up staging".to_owned());
-        let error = Incomplete { stack, again, skipped: 3, interrupted: false, failures };
+        let error = Incomplete { stack, again, skipped: 3, interrupted: false, unfinished: Vec::new(), failures };
         insta::assert_snapshot!(report::error::text(&error, Style::PLAIN), @r"
         apply::incomplete
 
@@ -154,6 +160,16 @@ mod tests {
           × cannot update database.shop
           ╰─▶   × the provider reports that it failed: storage-full
         ");
+    }
+
+    #[test]
+    fn what_an_interrupt_left_unfinished_is_named() {
+        let (stack, again) = ("staging".to_owned(), "ecomctl up staging".to_owned());
+        let unfinished = vec![Address::new("database", "shop"), Address::new("cluster", "events")];
+        let error = Incomplete { stack, again, skipped: 1, interrupted: true, unfinished, failures: Vec::new() };
+        let text = "stack `staging` is incomplete: interrupted, left unfinished: database.shop, cluster.events, \
+                    1 step not begun";
+        assert_eq!(error.to_string(), text);
     }
 
     #[test]

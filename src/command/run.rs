@@ -150,8 +150,9 @@ impl Run {
         Err(Error::new(Exit::Refused, Refused { stack: self.stack.name.clone(), reasons }))
     }
 
-    /// Takes the lease, looks, plans, asks, and applies; then gives the lease back. The first interrupt lets what is
-    /// under way come to an end; the second ends the run.
+    /// Takes the lease, looks, plans, asks, and applies; then gives the lease back. After the
+    /// first interrupt nothing more is begun, and what is under way may come to an end within
+    /// [`GRACE`](crate::engine::GRACE); the second ends the run.
     ///
     /// # Errors
     /// Says what is refused or incomplete, and how to continue.
@@ -269,8 +270,9 @@ impl Run {
     fn incomplete(&self, summary: Summary, goal: Goal) -> Error {
         let again = self.command(goal);
         let (stack, skipped) = (self.stack.name.clone(), summary.skipped.len());
-        let interrupted = summary.interrupted;
-        Error::new(Exit::Incomplete, Incomplete { stack, again, skipped, interrupted, failures: summary.failures })
+        let (interrupted, failures) = (summary.interrupted, summary.failures);
+        let unfinished = summary.unfinished.into_iter().map(|it| it.0).collect();
+        Error::new(Exit::Incomplete, Incomplete { stack, again, skipped, interrupted, unfinished, failures })
     }
 }
 
