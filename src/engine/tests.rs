@@ -138,6 +138,8 @@ impl Rig {
             user: "u".into(),
             host: "h".into(),
             pid: i32::MAX as u32,
+            start: None,
+            boot: None,
             run: uuid::Uuid::new_v4(),
             ci: None,
             commit: None,
