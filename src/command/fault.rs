@@ -8,7 +8,7 @@ use crate::{
     command::{Error, Exit, error::of_reason},
     engine::{self, Failure},
     report, resource,
-    state::SessionError,
+    state::{SessionError, StoreError},
 };
 
 /// Some steps were not done.
@@ -92,13 +92,25 @@ impl Reasoned {
     }
 }
 
-/// Says that the stack is not this run's, or why its state cannot be read or written.
+/// Says that the stack is not this run's, or why its state cannot be read or written, before anything was changed.
 pub fn of_session(err: SessionError) -> Error {
-    let exit = match &err {
-        SessionError::Locked { .. } | SessionError::Lost => Exit::Locked,
-        SessionError::Store(_) => Exit::Internal,
-    };
-    Error::new(exit, err)
+    match err {
+        SessionError::Store(err) => of_store(err),
+        SessionError::Locked { .. } | SessionError::Lost => Error::new(Exit::Locked, err),
+    }
+}
+
+/// The same, once something was changed: running again records it.
+pub fn of_session_at_the_end(err: SessionError) -> Error {
+    match err {
+        SessionError::Store(err) => Error::new(Exit::Incomplete, err),
+        SessionError::Locked { .. } | SessionError::Lost => of_session(err),
+    }
+}
+
+/// Says why a state cannot be read or written.
+pub fn of_store(err: StoreError) -> Error {
+    Error::new(Exit::Unreachable, err)
 }
 
 /// Says why nothing could be planned.
@@ -195,5 +207,14 @@ mod tests {
     #[test]
     fn another_run_means_locked() {
         assert_eq!(of_session(SessionError::Lost).exit(), Exit::Locked);
+        assert_eq!(of_session_at_the_end(SessionError::Lost).exit(), Exit::Locked);
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_used_is_no_mistake_of_the_program() {
+        let newer = || StoreError::Newer { place: "x".to_owned(), found: 99 };
+        assert_eq!(of_store(newer()).exit(), Exit::Unreachable);
+        assert_eq!(of_session(newer().into()).exit(), Exit::Unreachable);
+        assert_eq!(of_session_at_the_end(newer().into()).exit(), Exit::Incomplete, "the world was changed by then");
     }
 }
