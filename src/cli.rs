@@ -107,15 +107,26 @@ pub fn main(args: &[OsString]) -> ExitCode {
     {
         return code;
     }
-    let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(error::internal);
-    let result = result.and_then(|it| it.block_on(cli.verb.run(&cli.global)));
-    match result {
-        Ok(exit) => exit.into(),
-        Err(err) => {
+    let exit = ended(cli, &terminal);
+    match terminal.unwritten() {
+        // Nobody must take a result that is cut short for one.
+        Some(err) if exit == Exit::Done || exit == Exit::Changes => {
+            let err = command::Error::from(command::Failed::Unwritten(err));
             err.show(&terminal);
             err.exit().into()
         }
+        _ => exit.into(),
     }
+}
+
+/// Runs the verb to its end, and shows why it failed.
+fn ended(cli: Cli, terminal: &Terminal) -> Exit {
+    let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(error::internal);
+    let result = result.and_then(|it| it.block_on(cli.verb.run(&cli.global)));
+    result.unwrap_or_else(|err| {
+        err.show(terminal);
+        err.exit()
+    })
 }
 
 /// Shows help and usage errors as clap words them, or as JSON where that was asked for.
@@ -182,9 +193,21 @@ mod tests {
             let text = std::fs::read_to_string(&file).unwrap_or_default();
             for (at, _) in text.match_indices("`ecomctl ").chain(text.match_indices("\"ecomctl ")) {
                 let words = text[at..].split_once("ecomctl ").map_or("", |it| it.1);
-                let verb: String = words.chars().take_while(char::is_ascii_lowercase).collect();
-                let known = verb.is_empty() || cli.get_subcommands().any(|it| it.get_name() == verb);
-                assert!(known, "{} names `ecomctl {verb}`, which does not exist", file.display());
+                let mut at = &cli;
+                // A verb with verbs of its own is named with one of them, unless the name ends there.
+                for word in words.split(' ') {
+                    let end = word.find(|it: char| !it.is_ascii_lowercase() && it != '-').unwrap_or(word.len());
+                    let (name, rest) = word.split_at(end);
+                    if name.is_empty() || name.starts_with('-') || !at.has_subcommands() {
+                        break;
+                    }
+                    let next = at.find_subcommand(name);
+                    let told = format!("{} names `{} {name}`, which does not exist", file.display(), at.get_name());
+                    at = next.expect(&told);
+                    if !rest.is_empty() {
+                        break;
+                    }
+                }
             }
         }
     }
@@ -253,7 +276,7 @@ mod tests {
           2  wrong usage
           3  `diff --exit-code` found changes
           4  the stack's files hold mistakes
-          5  denied, or not reachable
+          5  denied, or not reachable; also a state or file that cannot be read or written
           6  incomplete: run the same command again to continue
           7  another run is at work on the stack
           8  a build failed

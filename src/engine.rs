@@ -13,7 +13,7 @@ mod own;
 mod plan;
 mod step;
 
-pub use apply::{Mandate, Summary};
+pub use apply::{GRACE, Mandate, Summary};
 pub use decide::Goal;
 pub use event::{Cause, Event, Failure};
 pub use observe::{Error, Observed};

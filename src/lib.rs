@@ -15,6 +15,8 @@ pub mod command;
 pub mod engine;
 /// The local cloud: real parts on one machine.
 pub mod local;
+/// Whether a process is alive.
+pub mod process;
 /// Typed durations and sizes of stack files.
 pub mod quantity;
 /// Plans, progress and mistakes as text, JSON and Markdown.

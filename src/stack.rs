@@ -36,7 +36,7 @@ mod yaml;
 pub(crate) mod tests;
 
 pub use explain::{Explained, Explanation, Overrode, explain};
-pub use file::{is_file, names, root};
+pub use file::{check_name, find, is_file, names, root, strays};
 pub use mistake::{Code, Mistake, Rejected, SHOWN};
 pub use source::{Place, Source};
 

@@ -10,21 +10,22 @@ use std::{
 /// Which rooms a room may use. Anything else is a layer that leaks.
 const LAYERS: &[(&str, &[&str])] = &[
     ("address", &[]),
+    ("process", &[]),
     ("quantity", &[]),
     ("template", &[]),
     ("client", &["address"]),
     ("artifact", &["address", "client", "template"]),
-    ("local", &["address", "client", "template"]),
+    ("local", &["address", "client", "process", "template"]),
     ("resource", &["address", "quantity", "client", "template", "artifact"]),
-    ("state", &["address", "client"]),
+    ("state", &["address", "client", "process"]),
     ("stack", &["address", "resource", "quantity"]),
     ("engine", &["address", "quantity", "resource", "stack", "state"]),
     ("report", &["address", "engine", "stack", "state", "resource"]),
     (
         "command",
         &[
-            "address", "artifact", "client", "engine", "local", "quantity", "report", "resource", "stack", "state",
-            "template",
+            "address", "artifact", "client", "engine", "local", "process", "quantity", "report", "resource", "stack",
+            "state", "template",
         ],
     ),
     ("cli", &["command"]),
@@ -58,9 +59,34 @@ fn text(file: &Path) -> String {
 
 /// The lines of a source file that are code and not its unit tests, numbered from 1.
 fn code(file: &Path) -> Vec<(usize, String)> {
-    let text = text(file);
-    let lines = text.lines().enumerate().take_while(|(_, it)| it.trim() != "#[cfg(test)]");
-    lines.map(|(i, it)| (i + 1, it.to_owned())).filter(|(_, it)| !it.trim_start().starts_with("//")).collect()
+    code_of(&text(file))
+}
+
+fn code_of(text: &str) -> Vec<(usize, String)> {
+    let mut lines = text.lines().enumerate();
+    let mut code = Vec::new();
+    while let Some((i, line)) = lines.next() {
+        if line.trim() == "#[cfg(test)]" {
+            // What Rustfmt laid out ends on its first line, or with a brace below its first letter.
+            let depth = line.len() - line.trim_start().len();
+            let ends = |it: &str| {
+                let here = it.len() - it.trim_start().len() == depth && !it.trim_start().starts_with("#[");
+                here && (it.ends_with([';', ',']) || it.ends_with('}'))
+            };
+            lines.by_ref().find(|(_, it)| ends(it));
+        } else if !line.trim_start().starts_with("//") {
+            code.push((i + 1, line.to_owned()));
+        }
+    }
+    code
+}
+
+#[test]
+fn what_comes_after_a_test_item_is_code_again() {
+    let text = "a\n#[cfg(test)]\nmod inner;\nb\n#[cfg(test)]\n#[derive(Debug)]\nfn x() {\n    y;\n}\nc\n\
+                impl A {\n    #[cfg(test)]\n    fn z() {\n        y;\n    }\n    d\n}\n// e\n";
+    let lines: Vec<_> = code_of(text).into_iter().map(|it| it.1.trim().to_owned()).collect();
+    assert_eq!(lines, ["a", "b", "c", "impl A {", "d", "}"]);
 }
 
 /// Sources of the product (not of tests), with the room that each belongs to.

@@ -12,7 +12,7 @@ use crate::{
     command::{Error, Exit, Result},
     engine::Plan,
     report::{Terminal, Tone, plan::losses},
-    stack::Target,
+    stack::{Stack, Target},
 };
 
 /// The flags that give consent beforehand.
@@ -63,6 +63,13 @@ pub enum Refused {
 }
 
 impl Consent {
+    /// Lists what is named and that neither the plan nor the stack knows. It may be gone since the flag was written.
+    pub fn unknown<'a>(&'a self, plan: &Plan, stack: &Stack) -> Vec<&'a Address> {
+        let known =
+            |it: &Address| stack.resources.contains_key(it) || plan.steps.iter().any(|step| step.address == *it);
+        self.allow_data_loss.iter().filter(|it| !known(it)).collect()
+    }
+
     /// Returns the resources whose data may be lost.
     ///
     /// # Errors
@@ -136,7 +143,11 @@ mod tests {
             after: [].into(),
             refs: [].into(),
             resumes: false,
+            found: false,
+            awaits: None,
+            unreadable: None,
             protect: false,
+            protects: false,
             loses_data,
             refused: None,
         });
@@ -164,6 +175,15 @@ mod tests {
         assert_eq!(ask(&plan, Target::Aws, true, &["topic.orders"]), Err(help.to_owned()));
         assert_eq!(ask(&plan, Target::Aws, true, &["topic.orders", "bucket.lake"]), Ok(2));
         assert_eq!(ask(&plan, Target::Aws, true, &["topic.orders", "bucket.lake", "topic.gone"]), Ok(2));
+    }
+
+    #[test]
+    fn what_no_stack_has_is_told() {
+        let stack = Stack { name: "s".into(), settings: Default::default(), resources: [].into(), hash: String::new() };
+        let allow_data_loss = ["topic.orders", "topic.nosuch"].map(|it| it.parse().expect("an address")).into();
+        let consent = Consent { yes: false, allow_data_loss };
+        let unknown = consent.unknown(&plan(&["topic.orders"]), &stack);
+        assert_eq!(unknown.iter().map(ToString::to_string).collect::<Vec<_>>(), ["topic.nosuch"]);
     }
 
     #[test]

@@ -58,6 +58,7 @@ pub enum Failed {
     Rejected(#[from] Rejected),
     /// The result could not be written.
     #[error("the result could not be written")]
+    #[diagnostic(code(ecomctl::unwritten))]
     Unwritten(#[from] std::io::Error),
 }
 
@@ -65,7 +66,7 @@ impl From<Failed> for Error {
     fn from(it: Failed) -> Self {
         match it {
             Failed::Rejected(it) => it.into(),
-            it @ Failed::Unwritten(_) => Self::new(Exit::Internal, it),
+            it @ Failed::Unwritten(_) => Self::new(Exit::Unreachable, it),
         }
     }
 }
@@ -91,7 +92,7 @@ impl From<client::Error> for Error {
 /// What can go wrong between the rooms; what goes wrong within one is that room's own diagnostic.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum Problem {
-    /// Something that cannot happen, or the machine's fault.
+    /// Something that cannot happen.
     #[error("{message}")]
     #[diagnostic(code(ecomctl::internal))]
     Internal {
@@ -154,10 +155,10 @@ pub enum Problem {
 impl Problem {
     fn exit(&self) -> Exit {
         match self {
-            Self::Internal { .. } | Self::File { .. } => Exit::Internal,
+            Self::Internal { .. } => Exit::Internal,
             Self::Usage { .. } => Exit::Usage,
             Self::Request { cause, .. } => of_reason(cause.reason),
-            Self::Asleep => Exit::Unreachable,
+            Self::Asleep | Self::File { .. } => Exit::Unreachable,
             Self::WrongAccount { .. } => Exit::Refused,
         }
     }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// What was asked is done.
     Done = 0,
-    /// A mistake of ecomctl itself, or of the machine.
+    /// A mistake of ecomctl itself.
     Internal = 1,
     /// The command line asks for what does not exist.
     Usage = 2,
@@ -16,7 +16,7 @@ pub enum Exit {
     Changes = 3,
     /// The stack's files hold mistakes.
     Rejected = 4,
-    /// The provider denied a request or could not be reached.
+    /// The provider denied a request or could not be reached; or a file could not be read or written, such as the state.
     Unreachable = 5,
     /// Some of it is done; the same command continues.
     Incomplete = 6,
@@ -38,7 +38,7 @@ impl Exit {
         (Self::Usage, "wrong usage"),
         (Self::Changes, "`diff --exit-code` found changes"),
         (Self::Rejected, "the stack's files hold mistakes"),
-        (Self::Unreachable, "denied, or not reachable"),
+        (Self::Unreachable, "denied, or not reachable; also a state or file that cannot be read or written"),
         (Self::Incomplete, "incomplete: run the same command again to continue"),
         (Self::Locked, "another run is at work on the stack"),
         (Self::Build, "a build failed"),

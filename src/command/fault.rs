@@ -8,7 +8,7 @@ use crate::{
     command::{Error, Exit, error::of_reason},
     engine::{self, Failure},
     report, resource,
-    state::SessionError,
+    state::{SessionError, StoreError},
 };
 
 /// Some steps were not done.
@@ -27,6 +27,8 @@ pub struct Incomplete {
     pub skipped: usize,
     /// Whether the user interrupted.
     pub interrupted: bool,
+    /// The steps that were under way then.
+    pub unfinished: Vec<Address>,
     /// The steps that failed.
     #[related]
     pub failures: Vec<Failure>,
@@ -38,6 +40,10 @@ impl Incomplete {
         parts.extend(self.interrupted.then(|| "interrupted".to_owned()));
         let failures = self.failures.len();
         parts.extend((failures > 0).then(|| format!("{} failed", report::human::plural(failures, "step"))));
+        if !self.unfinished.is_empty() {
+            let names: Vec<_> = self.unfinished.iter().map(ToString::to_string).collect();
+            parts.push(format!("left unfinished: {}", names.join(", ")));
+        }
         parts.extend((self.skipped > 0).then(|| format!("{} not begun", report::human::plural(self.skipped, "step"))));
         parts.join(", ")
     }
@@ -86,13 +92,25 @@ impl Reasoned {
     }
 }
 
-/// Says that the stack is not this run's, or why its state cannot be read or written.
+/// Says that the stack is not this run's, or why its state cannot be read or written, before anything was changed.
 pub fn of_session(err: SessionError) -> Error {
-    let exit = match &err {
-        SessionError::Locked { .. } | SessionError::Lost => Exit::Locked,
-        SessionError::Store(_) => Exit::Internal,
-    };
-    Error::new(exit, err)
+    match err {
+        SessionError::Store(err) => of_store(err),
+        SessionError::Locked { .. } | SessionError::Lost => Error::new(Exit::Locked, err),
+    }
+}
+
+/// The same, once something was changed: running again records it.
+pub fn of_session_at_the_end(err: SessionError) -> Error {
+    match err {
+        SessionError::Store(err) => Error::new(Exit::Incomplete, err),
+        SessionError::Locked { .. } | SessionError::Lost => of_session(err),
+    }
+}
+
+/// Says why a state cannot be read or written.
+pub fn of_store(err: StoreError) -> Error {
+    Error::new(Exit::Unreachable, err)
 }
 
 /// Says why nothing could be planned.
@@ -136,7 +154,7 @@ mod tests {
             },
         ];
         let (stack, again) = ("staging".to_owned(), "ecomctl up staging".to_owned());
-        let error = Incomplete { stack, again, skipped: 3, interrupted: false, failures };
+        let error = Incomplete { stack, again, skipped: 3, interrupted: false, unfinished: Vec::new(), failures };
         insta::assert_snapshot!(report::error::text(&error, Style::PLAIN), @r"
         apply::incomplete
 
@@ -154,6 +172,16 @@ mod tests {
           × cannot update database.shop
           ╰─▶   × the provider reports that it failed: storage-full
         ");
+    }
+
+    #[test]
+    fn what_an_interrupt_left_unfinished_is_named() {
+        let (stack, again) = ("staging".to_owned(), "ecomctl up staging".to_owned());
+        let unfinished = vec![Address::new("database", "shop"), Address::new("cluster", "events")];
+        let error = Incomplete { stack, again, skipped: 1, interrupted: true, unfinished, failures: Vec::new() };
+        let text = "stack `staging` is incomplete: interrupted, left unfinished: database.shop, cluster.events, \
+                    1 step not begun";
+        assert_eq!(error.to_string(), text);
     }
 
     #[test]
@@ -179,5 +207,14 @@ mod tests {
     #[test]
     fn another_run_means_locked() {
         assert_eq!(of_session(SessionError::Lost).exit(), Exit::Locked);
+        assert_eq!(of_session_at_the_end(SessionError::Lost).exit(), Exit::Locked);
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_used_is_no_mistake_of_the_program() {
+        let newer = || StoreError::Newer { place: "x".to_owned(), found: 99 };
+        assert_eq!(of_store(newer()).exit(), Exit::Unreachable);
+        assert_eq!(of_session(newer().into()).exit(), Exit::Unreachable);
+        assert_eq!(of_session_at_the_end(newer().into()).exit(), Exit::Incomplete, "the world was changed by then");
     }
 }

@@ -54,7 +54,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
     /// The time after which nothing happens [default: the last midnight, UTC]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = until, allow_hyphen_values = true)]
     until: Option<Timestamp>,
     /// Send at most N events a second, as `500` or `500/s` [default: as fast as Kafka takes them]
     #[arg(long, value_name = "N/s", value_parser = rate)]
@@ -132,6 +132,16 @@ impl Args {
         let topics = self.topics.iter().copied().collect();
         let &Self { orders, seed, bad, duplicates, late, shuffle, .. } = self;
         Ok(Options { orders, seed, until, bad, duplicates, late, shuffle, topics })
+    }
+}
+
+/// Reads a time that a shop can have had.
+fn until(text: &str) -> Result<Timestamp, String> {
+    let time: Timestamp = text.parse().map_err(|err: jiff::Error| err.to_string())?;
+    let year = time.to_zoned(jiff::tz::TimeZone::UTC).year();
+    match (2000..2100).contains(&year) {
+        true => Ok(time),
+        false => Err("it must lie between 2000 and 2100".to_owned()),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -44,6 +45,7 @@ impl Project {
     /// # Errors
     /// Says that there is none.
     pub fn open(global: &Global) -> Result<Self> {
+        check_ports(std::env::var_os("ECOMCTL_PORTS").as_deref())?;
         let from = global.project.as_deref().unwrap_or(Path::new("."));
         let from = std::path::absolute(from).map_err(error::file("find", from))?;
         let root = stack::root(&from)?;
@@ -67,8 +69,12 @@ impl Project {
     }
 
     /// Returns the place of a stack's state.
-    pub fn store(&self, stack: &str) -> Arc<dyn Store> {
-        Arc::new(FileStore::new(self.home.join("state").join(format!("{stack}.json"))))
+    ///
+    /// # Errors
+    /// Says that no stack can have this name: it is part of a path.
+    pub fn store(&self, stack: &str) -> Result<Arc<dyn Store>> {
+        stack::check_name(&self.root, stack)?;
+        Ok(Arc::new(FileStore::new(self.home.join("state").join(format!("{stack}.json")))))
     }
 
     /// Connects to the cloud that a stack lives in, and makes sure that it is the right account. Starts the local cloud
@@ -113,6 +119,18 @@ fn ambient(stack: &Stack) -> databricks::Target {
     databricks::Target::ambient().host(named.host).profile(named.profile)
 }
 
+/// Says that the environment asks for ports that there are not.
+fn check_ports(wanted: Option<&OsStr>) -> Result<()> {
+    match wanted.filter(|it| !it.is_empty() && *it != "free") {
+        None => Ok(()),
+        Some(it) => Err(error::Problem::Usage {
+            message: format!("the environment variable ECOMCTL_PORTS is {it:?}, which means nothing"),
+            help: Some("set it to `free`, for free ports that are chosen once, or leave it out".to_owned()),
+        }
+        .into()),
+    }
+}
+
 /// Asks whose the credentials are. Every other request would fail too where this one does.
 async fn account(aws: &Aws) -> Result<String> {
     let failed = client::Error::aws("sts", "GetCallerIdentity");
@@ -124,6 +142,26 @@ async fn account(aws: &Aws) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_environment_says_of_ports_is_understood_or_refused() {
+        assert!([None, Some(""), Some("free")].into_iter().all(|it| check_ports(it.map(OsStr::new)).is_ok()));
+        let err = check_ports(Some(OsStr::new("fre"))).expect_err("no such ports");
+        assert_eq!(err.exit(), crate::command::Exit::Usage);
+        assert!(err.diagnostic().to_string().contains("\"fre\""), "{err:?}");
+    }
+
+    #[test]
+    fn no_name_of_a_stack_leads_out_of_the_state() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("stacks")).expect("created");
+        let project = Project { root: folder.path().to_owned(), home: folder.path().join(".ecomctl") };
+        assert!(project.store("local").is_ok());
+        for name in ["../x", "../../x", "/etc/x", "Nope", ""] {
+            let err = project.store(name).err().expect("no name of a stack");
+            assert_eq!(err.exit(), crate::command::Exit::Usage, "{name}");
+        }
+    }
 
     #[test]
     fn the_project_is_found_from_below() {

@@ -2,8 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    pin::pin,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -20,7 +21,7 @@ use crate::{
         Error, Exit, Global, Result,
         consent::{Consent, Question},
         error,
-        fault::{Incomplete, Reasoned, Refused, Stopped, of_engine, of_session},
+        fault::{Incomplete, Reasoned, Refused, Stopped, of_engine, of_session, of_session_at_the_end, of_store},
         project::Project,
         who,
     },
@@ -34,8 +35,11 @@ use crate::{
     },
     resource::{Cx, KINDS, Kind},
     stack::Stack,
-    state::{Definition, Document, Edit, Holder, Session, SessionError},
+    state::{Definition, Document, Edit, Holder, Session, SessionError, TTL},
 };
+
+/// Taking the lease is not worth a word unless it takes longer.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// A stack that is loaded and connected, with its artifacts built.
 pub struct Run {
@@ -94,8 +98,8 @@ impl Run {
     /// # Errors
     /// Says why it cannot be read.
     pub async fn document(&self) -> Result<Document> {
-        let stored = self.project.store(&self.stack.name).load().await;
-        Ok(stored.map_err(|err| Error::new(Exit::Internal, err))?.map(|it| it.0).unwrap_or_default())
+        let stored = self.project.store(&self.stack.name)?.load().await;
+        Ok(stored.map_err(of_store)?.map(|it| it.0).unwrap_or_default())
     }
 
     /// Takes the lease.
@@ -104,7 +108,17 @@ impl Run {
     /// Says who holds it.
     async fn hold(&self) -> Result<(Session, Holder)> {
         let holder = who::holder(&self.project.root);
-        let session = Session::acquire(self.project.store(&self.stack.name), holder.clone()).await;
+        let mut session = pin!(Session::acquire(self.project.store(&self.stack.name)?, holder.clone()));
+        let session = match tokio::time::timeout(SILENCE, &mut session).await {
+            Ok(it) => it,
+            Err(_) => {
+                let most = human::duration(TTL);
+                self.terminal.note(&format!(
+                    "another run's lease on this stack is from the future; watching for up to {most} whether that run lives"
+                ));
+                session.await
+            }
+        };
         Ok((session.map_err(of_session)?, holder))
     }
 
@@ -150,8 +164,9 @@ impl Run {
         Err(Error::new(Exit::Refused, Refused { stack: self.stack.name.clone(), reasons }))
     }
 
-    /// Takes the lease, looks, plans, asks, and applies; then gives the lease back. The first interrupt lets what is
-    /// under way come to an end; the second ends the run.
+    /// Takes the lease, looks, plans, asks, and applies; then gives the lease back. After the
+    /// first interrupt nothing more is begun, and what is under way may come to an end within
+    /// [`GRACE`](crate::engine::GRACE); the second ends the run.
     ///
     /// # Errors
     /// Says what is refused or incomplete, and how to continue.
@@ -162,7 +177,7 @@ impl Run {
             // Requests may still be under way: the lease stays, and ends with this process.
             return Err(Error::new(Exit::Incomplete, Stopped { stack: self.stack.name.clone() }));
         }
-        let released = session.release().await.map_err(of_session);
+        let released = session.release().await.map_err(of_session_at_the_end);
         let exit = result?.unwrap_or(Exit::Incomplete);
         released.map(|()| exit)
     }
@@ -180,6 +195,9 @@ impl Run {
         self.announce(&plan, document)?;
         let command = self.command(goal);
         let (target, always) = (self.stack.settings.target, goal == Goal::Teardown);
+        for it in consent.unknown(&plan, &self.stack) {
+            self.terminal.note(&format!("--allow-data-loss {it}: this stack has no such resource, or has it no more"));
+        }
         let consent = consent.settle(Question { plan: &plan, target, command: &command, always }, &self.terminal)?;
         let mut progress = Progress::new(self.terminal, &plan);
         let summary = if plan.is_empty() {
@@ -192,13 +210,14 @@ impl Run {
         };
         let same = document.definition.as_ref().is_some_and(|it| it.hash == plan.definition);
         let applied = if plan.is_empty() { !same } else { !summary.done.is_empty() };
+        let mut defined = Ok(());
         if goal == Goal::Up && applied && !summary.lost {
-            session.record(vec![Edit::Define(definition(&plan, holder))]).await.map_err(of_session)?;
+            defined = session.record(vec![Edit::Define(definition(&plan, holder))]).await;
         }
         self.conclude(progress.finish(), goal);
         match summary {
             it if it.lost => Err(of_session(SessionError::Lost)),
-            it if it.is_complete() => Ok(Some(Exit::Done)),
+            it if it.is_complete() => defined.map(|()| Some(Exit::Done)).map_err(of_session_at_the_end),
             it => Err(self.incomplete(it, goal)),
         }
     }
@@ -216,7 +235,7 @@ impl Run {
         let mut terminate = signal(SignalKind::terminate()).map_err(error::internal)?;
         let engine = self.engine();
         let mandate = Mandate { session, consent, events: &events, cancel: &cancel };
-        let mut apply = std::pin::pin!(engine.apply(plan, mandate));
+        let mut apply = pin!(engine.apply(plan, mandate));
         let summary = loop {
             tokio::select! {
                 biased;
@@ -269,8 +288,9 @@ impl Run {
     fn incomplete(&self, summary: Summary, goal: Goal) -> Error {
         let again = self.command(goal);
         let (stack, skipped) = (self.stack.name.clone(), summary.skipped.len());
-        let interrupted = summary.interrupted;
-        Error::new(Exit::Incomplete, Incomplete { stack, again, skipped, interrupted, failures: summary.failures })
+        let (interrupted, failures) = (summary.interrupted, summary.failures);
+        let unfinished = summary.unfinished.into_iter().map(|it| it.0).collect();
+        Error::new(Exit::Incomplete, Incomplete { stack, again, skipped, interrupted, unfinished, failures })
     }
 }
 

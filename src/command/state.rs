@@ -4,18 +4,20 @@ use clap::Subcommand;
 
 use crate::{
     command::{
-        Error, Exit, Global, Result, error,
+        Exit, Global, Result, error,
+        fault::of_store,
         project::{Project, StackArg},
         who,
     },
     report::{self, Terminal, human},
+    stack,
     state::{Document, Record, Status},
 };
 
 /// Show what is recorded of a stack
 ///
-/// The state says which resources are the stack's own and what was applied last. It holds no secret, and losing it
-/// loses nothing that the tags at the provider do not tell.
+/// The state says which resources are the stack's own and what was applied last. It holds no secret. Without
+/// it, what the stack's file names is found again by its name and tags; what the file no longer names is not.
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_value_name = "VERB",
@@ -44,7 +46,11 @@ enum Verb {
 pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let Verb::Show(StackArg { stack }) = args.verb;
     let (terminal, project) = (global.terminal(), Project::open(global)?);
-    let stored = project.store(&stack).load().await.map_err(|err| Error::new(Exit::Internal, err))?;
+    let stored = project.store(&stack)?.load().await.map_err(of_store)?;
+    if stored.is_none() {
+        // A stack whose file is gone may still have a state; one that has neither does not exist.
+        stack::find(&project.root, &stack)?;
+    }
     match stored {
         Some((document, _)) if terminal.json => {
             terminal.print(&serde_json::to_string(&document).map_err(error::internal)?);

@@ -25,7 +25,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 /// Show what a stack is doing: topics and lag, functions, tables, rejected events
 ///
-/// What cannot be told from here, such as the lag where no network path leads to the brokers, is said to be unknown.
+/// What cannot be told from here, such as the lag where no network path leads to the brokers, is said to be unknown. With
+/// `--json` that is null, and stands in the list `unknown` with the reason: `{"what": "topics.orders.lag", "why": "…"}`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -54,7 +55,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         if args.watch {
             run.terminal.clear();
         }
-        let json = || serde_json::to_string(&status).map_err(super::error::internal);
+        let json = || report::status::json(&status).map(|it| it.to_string()).map_err(super::error::internal);
         run.terminal.print(&if global.json { json()? } else { report::status::text(&status, run.terminal.out) });
         if !args.watch {
             return Ok(Exit::Done);

@@ -5,7 +5,7 @@ use crate::{
     command::{
         Error, Exit, Global, Result, error,
         error::Problem,
-        fault::of_session,
+        fault::{of_session, of_store},
         project::{Project, StackArg},
         who,
     },
@@ -37,8 +37,8 @@ pub struct Args {
 pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let (terminal, project) = (global.terminal(), Project::open(global)?);
     let stack = args.stack.stack;
-    let store = project.store(&stack);
-    if store.load().await.map_err(|err| Error::new(Exit::Internal, err))?.is_none() {
+    let store = project.store(&stack)?;
+    if store.load().await.map_err(of_store)?.is_none() {
         return Err(unknown(&stack, &args.addresses[0]));
     }
     let session = Session::acquire(store, who::holder(&project.root)).await.map_err(of_session)?;

@@ -45,6 +45,9 @@ pub fn run(args: &ValidateArgs, root: &Path, kinds: &[&dyn Kind], out: &mut dyn 
             Err(err) => rejected.push(err),
         }
     }
+    if args.stacks.is_empty() {
+        rejected.extend(stack::strays(root)?);
+    }
     let rejected = Rejected::join(rejected);
     if args.json {
         let result = json!({
@@ -100,6 +103,30 @@ mod tests {
         ("a.yaml", "extends: base.yaml\n"),
         ("b.yaml", "extends: base.yaml\nresources: { topic: { orders: { partitions: 0 } } }\n"),
     ];
+
+    #[test]
+    fn files_that_are_passed_over_are_complained_of() {
+        let files = [
+            ("a.yaml", ""),
+            ("Staging.yaml", ""),
+            ("x.yml", ""),
+            ("Base.yaml", ""),
+            ("b.yaml", "extends: Base.yaml\n"),
+        ];
+        let (out, result) = run_on(&files, &[], false);
+        assert_eq!(out.lines().count(), 2, "{out}");
+        let Err(Failed::Rejected(rejected)) = result else { panic!("two files are passed over") };
+        let told: Vec<_> = rejected.mistakes().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "stacks/Staging.yaml is passed over: its name is not that of a stack file",
+                "stacks/x.yml is passed over: its name is not that of a stack file",
+            ]
+        );
+        assert!(!rejected.is_usage());
+        assert!(run_on(&files, &["a"], false).1.is_ok(), "only when all are asked for");
+    }
 
     #[test]
     fn sound_stacks_are_counted() {

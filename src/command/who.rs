@@ -4,7 +4,10 @@ use std::{env, fs, path::Path};
 
 use uuid::Uuid;
 
-use crate::state::Holder;
+use crate::{
+    process::{self, Process},
+    state::Holder,
+};
 
 /// Describes this run.
 pub fn holder(root: &Path) -> Holder {
@@ -12,6 +15,8 @@ pub fn holder(root: &Path) -> Holder {
         user: first(&["USER", "LOGNAME"]).unwrap_or_else(account),
         host: nix::unistd::gethostname().map_or_else(|_| "unknown".to_owned(), |it| it.to_string_lossy().into_owned()),
         pid: std::process::id(),
+        start: Process::find(std::process::id()).map(|it| it.start),
+        boot: process::boot(),
         run: Uuid::new_v4(),
         ci: ci(),
         commit: first(&["GITHUB_SHA", "CI_COMMIT_SHA"]).or_else(|| commit(root)),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
     time::{Duration, Instant},
 };
 
@@ -23,6 +24,8 @@ use crate::{
 
 /// How many steps are under way at most. Most of their time they wait, so this is wide.
 const WIDTH: usize = 64;
+/// How long what is under way is still awaited once the run is interrupted.
+pub const GRACE: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(10) };
 
 /// What became of a plan.
 #[derive(Debug, Default)]
@@ -31,6 +34,8 @@ pub struct Summary {
     pub done: Vec<(Address, Action, Duration)>,
     /// The steps that failed.
     pub failures: Vec<Failure>,
+    /// The steps that were under way when the run was interrupted, each with what it was at. What was sent is recorded.
+    pub unfinished: Vec<(Address, Action, String)>,
     /// The steps that were not begun.
     pub skipped: Vec<(Address, Action)>,
     /// Whether the user interrupted the run.
@@ -42,7 +47,7 @@ pub struct Summary {
 impl Summary {
     /// Says whether all that was planned is done.
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty() && self.skipped.is_empty()
+        self.failures.is_empty() && self.unfinished.is_empty() && self.skipped.is_empty()
     }
 }
 
@@ -55,7 +60,7 @@ pub struct Mandate<'a> {
     pub consent: &'a BTreeSet<Address>,
     /// Who is told what happens.
     pub events: &'a UnboundedSender<Event>,
-    /// Ends the run early: nothing new is begun, and nothing is awaited any more.
+    /// Ends the run early: nothing new is begun, and what is under way is awaited for [`GRACE`] at most.
     pub cancel: &'a CancellationToken,
 }
 
@@ -70,7 +75,14 @@ impl Engine<'_> {
         let mut open: BTreeSet<&Address> = waiting.keys().copied().collect();
         let mut broken: BTreeSet<&Address> = BTreeSet::new();
         let mut summary = Summary::default();
+        let over = CancellationToken::new();
         let mut running = FuturesUnordered::new();
+        let mut grace = std::pin::pin!(async {
+            cancel.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+            over.cancel();
+            std::future::pending::<Infallible>().await
+        });
         loop {
             let stop = cancel.is_cancelled() || summary.lost;
             // What needs something that failed is passed over, and then what needs that: a step may come before what it
@@ -92,18 +104,28 @@ impl Engine<'_> {
             for step in ready.into_iter().take(WIDTH.saturating_sub(running.len())) {
                 waiting.remove(&step.address);
                 events.send(Event::Started { address: step.address.clone(), action: step.action }).ok();
+                let over = &over;
                 running.push(async move {
                     let begun = Instant::now();
-                    (step, self.step(step, mandate).await, begun.elapsed())
+                    (step, self.step(step, mandate, over).await, begun.elapsed())
                 });
             }
-            let Some((step, result, elapsed)) = running.next().await else { break };
+            let ended = tokio::select! {
+                it = running.next() => it,
+                never = &mut grace => match never {},
+            };
+            let Some((step, result, elapsed)) = ended else { break };
             open.remove(&step.address);
             let (address, action) = (step.address.clone(), step.action);
             match result {
                 Ok(()) => {
                     events.send(Event::Finished { address: address.clone(), action, elapsed }).ok();
                     summary.done.push((address, action, elapsed));
+                }
+                Err(Cause::Interrupted(on)) => {
+                    broken.insert(&step.address);
+                    events.send(Event::Unfinished { address: address.clone(), action, on: on.clone() }).ok();
+                    summary.unfinished.push((address, action, on));
                 }
                 Err(cause) => {
                     broken.insert(&step.address);
@@ -117,7 +139,7 @@ impl Engine<'_> {
         summary
     }
 
-    async fn step(&self, step: &Step, mandate: Mandate<'_>) -> Result<(), Cause> {
+    async fn step(&self, step: &Step, mandate: Mandate<'_>, over: &CancellationToken) -> Result<(), Cause> {
         let refused =
             |message: String, help: &str| Err(resource::Error::Refused { message, help: help.to_owned() }.into());
         if let Some(refusal) = &step.refused {
@@ -131,6 +153,6 @@ impl Engine<'_> {
         };
         let record = mandate.session.document().resources.get(&step.address);
         let definition = self.stack.resources.get(&step.address).filter(|_| step.action != Action::Delete);
-        Run { kind, cx: self.cx, mandate, step, record }.run(definition).await
+        Run { kind, cx: self.cx, mandate, over, step, record }.run(definition).await
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Engine,
-    diff::diff,
+    diff::{Difference, diff},
     observe::{Error, Observed},
     own,
     plan::{Action, Plan, Refusal, Step},
@@ -53,6 +53,7 @@ impl Engine<'_> {
                     .map_err(|cause| Error::Unresolved { address: address.clone(), cause })?;
                 let known = Known::of(kind, &address, document, observed);
                 let mut step = known.wanted(definition, desired);
+                plan.notes.extend(known.protected_against_the_file(definition));
                 known
                     .object(&mut step, definition, cx)
                     .map_err(|cause| Error::Unresolved { address: address.clone(), cause })?;
@@ -72,6 +73,14 @@ impl Engine<'_> {
         }
         order_deletions(&mut leaving, &mut plan.steps);
         plan.steps.append(&mut leaving);
+        let stateless = document.definition.is_none() && document.resources.is_empty();
+        if stateless && plan.steps.iter().any(|it| it.found) {
+            let stack = &cx.scope.stack;
+            plan.notes.push(format!(
+                "there is no state: what the stack's file no longer names is not known, and is neither shown nor deleted; \
+                 look for it at the provider by the tag `ecomctl:stack` with the value `{stack}`"
+            ));
+        }
         Ok(plan)
     }
 }
@@ -109,6 +118,10 @@ impl<'a> Known<'a> {
             after: BTreeSet::new(),
             refs: BTreeSet::new(),
             resumes: false,
+            found: self.live.is_some() && self.record.is_none(),
+            awaits: None,
+            unreadable: None,
+            protects: false,
             protect: self.record.is_some_and(|it| it.protect),
             loses_data: false,
             refused: None,
@@ -122,14 +135,24 @@ impl<'a> Known<'a> {
         step.unknown = desired.unknown;
         step.refs = definition.needed();
         step.protect |= definition.protect;
+        step.protects = definition.protect && self.record.is_none_or(|it| !it.protect);
         step.after = definition.needs.iter().filter(|it| !it.weak).map(|it| it.to.clone()).collect();
         if step.action == Action::Noop
             && self.record.is_some_and(|it| it.protect != step.protect || it.refs != step.refs)
         {
             // Nothing to send; the record alone is brought up to date.
-            step.action = Action::Update;
+            step.action = Action::Settle;
         }
         step
+    }
+
+    /// Says that the file does not end a protection.
+    fn protected_against_the_file(&self, definition: &Definition) -> Option<String> {
+        let still = self.record.is_some_and(|it| it.protect) && !definition.protect;
+        let help = self.protected("").help;
+        still.then(|| {
+            format!("{} is still protected, though the file no longer says so; to end it: {help}", self.address)
+        })
     }
 
     /// Asks the kind whether it can do what the step says.
@@ -156,11 +179,12 @@ impl<'a> Known<'a> {
         let Some(live) = self.live.filter(|it| it.phase != Phase::Deleting) else {
             let mut step = self.step(Action::Create);
             step.resumes = matches!(status, Some(Status::Creating | Status::Replacing));
+            step.found = false;
             step.id = None;
             return step;
         };
         if let Some(refused) = self.stranger(live) {
-            return Step { refused: Some(refused), ..self.step(Action::Update) };
+            return Step { refused: Some(refused), found: false, ..self.step(Action::Update) };
         }
         if let Phase::Failed(why) = &live.phase {
             let mut step = self.step(Action::Replace);
@@ -174,9 +198,22 @@ impl<'a> Known<'a> {
             return step;
         }
         let applied = self.record.map_or(&Value::Null, |it| &it.applied);
-        let found = diff(self.kind.fields(), desired, applied, &live.observed);
+        let found = match live.phase {
+            // Nothing is known to differ; what does will be seen once it can be read.
+            Phase::Unreadable(_) => Difference::default(),
+            _ => diff(self.kind.fields(), desired, applied, &live.observed),
+        };
         let mut step = self.step(found.action());
-        if status != Some(Status::Ready) {
+        match &live.phase {
+            Phase::Pending(on) => step.awaits = Some(on.clone()),
+            Phase::Unreadable(why) => step.unreadable = Some(why.clone()),
+            _ => (),
+        }
+        // What is not recorded as ready, or is not ready, is never taken for unchanged.
+        if step.found || live.phase != Phase::Ready {
+            step.action = step.action.max(Action::Settle);
+        }
+        if status.is_some_and(|it| it != Status::Ready) {
             step.resumes = true;
             step.action = step.action.max(Action::Update);
         }
@@ -211,6 +248,7 @@ impl<'a> Known<'a> {
             ));
         }
         let mut step = self.step(Action::Delete);
+        step.found = ours.is_some() && self.record.is_none();
         step.id = ours.and_then(|it| it.identity.id.clone());
         step.refs =
             self.record.map_or_else(|| definition.map(Definition::needed).unwrap_or_default(), |it| it.refs.clone());
@@ -244,7 +282,7 @@ impl<'a> Known<'a> {
 /// What needs something that is replaced is looked at again once that is there.
 fn follow(steps: &[Step], step: &mut Step) {
     let moved = |it: &Step| it.action == Action::Replace && step.after.contains(&it.address);
-    if step.action == Action::Noop && steps.iter().any(moved) {
+    if step.action <= Action::Settle && steps.iter().any(moved) {
         step.action = Action::Update;
     }
 }

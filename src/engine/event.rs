@@ -49,6 +49,15 @@ pub enum Event {
         /// The cause, in full.
         message: String,
     },
+    /// The run was interrupted before the step was done. What was sent is recorded, and finished by the next run.
+    Unfinished {
+        /// Whose step it is.
+        address: Address,
+        /// What was being done.
+        action: Action,
+        /// What was awaited.
+        on: String,
+    },
     /// A step was not begun, because one that it needs failed, or because the run was interrupted.
     Skipped {
         /// Whose step it is.
@@ -107,8 +116,16 @@ pub enum Cause {
         /// Whose it is.
         why: String,
     },
-    /// The run was interrupted while the provider was at work. What was sent is recorded.
+    /// It still cannot be asked what it is like.
+    #[error("cannot tell what it is like: {0}")]
+    #[diagnostic(help("mend that, then run the same command again; nothing was sent to it"))]
+    Unreadable(String),
+    /// It was to be looked at only, and turned out to differ.
+    #[error("`{0}` differs from what is wanted, which could not be seen when the plan was made; nothing was sent")]
+    #[diagnostic(help("run the same command again: its plan shows what will change"))]
+    Unplanned(String),
+    /// The run was interrupted while the provider was at work: no failure, and told as [`Event::Unfinished`]. What was
+    /// sent is recorded.
     #[error("interrupted while it was {0}")]
-    #[diagnostic(help("run the same command again to continue"))]
     Interrupted(String),
 }

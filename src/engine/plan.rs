@@ -16,6 +16,8 @@ use crate::{address::Address, resource::Change};
 pub enum Action {
     /// Nothing.
     Noop,
+    /// Looked at until it is ready, and recorded; nothing is sent. What differs then is left to the next plan.
+    Settle,
     /// Changed in place, or brought to the end of what a run before began.
     Update,
     /// Deleted and created anew.
@@ -30,6 +32,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Noop => "keep",
+            Self::Settle => "settle",
             Self::Update => "update",
             Self::Replace => "replace",
             Self::Create => "create",
@@ -63,8 +66,16 @@ pub struct Step {
     pub refs: BTreeSet<Address>,
     /// Whether this finishes what a run before began.
     pub resumes: bool,
+    /// Whether it exists as this stack's without a record of it, and is recorded.
+    pub found: bool,
+    /// What the provider is doing with it, where that must be awaited first.
+    pub awaits: Option<String>,
+    /// Why it cannot be told what it is like, where it cannot: nothing is known to differ, nor to be the same.
+    pub unreadable: Option<String>,
     /// Whether the resource shall be protected from now on.
     pub protect: bool,
+    /// Whether it was not protected before.
+    pub protects: bool,
     /// Whether the step destroys data.
     pub loses_data: bool,
     /// Why the step will not be done.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     apply::Mandate,
@@ -28,12 +29,16 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 50 });
 /// The longest wait for something else to get out of the way, such as IAM to propagate.
 const BUSY: Duration = Duration::from_secs(300);
+/// How long what cannot be read is asked again: a function that was just mended may need a moment to reach its database.
+const UNREADABLE: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(30) };
 
 /// One step under way.
 pub(super) struct Run<'a> {
     pub(super) kind: &'a dyn Kind,
     pub(super) cx: &'a Cx,
     pub(super) mandate: Mandate<'a>,
+    /// Ends all waiting.
+    pub(super) over: &'a CancellationToken,
     pub(super) step: &'a Step,
     /// What the state knew of it when the plan was made.
     pub(super) record: Option<&'a Record>,
@@ -49,7 +54,7 @@ impl Run<'_> {
                 self.mandate.session.record(vec![Edit::Remove(self.step.address.clone())]).await.map_err(Cause::from)
             }
             (Action::Create, Some(it)) => self.create(&it.spec, self.name()).await,
-            (Action::Update, Some(it)) => self.update(&it.spec).await,
+            (Action::Settle | Action::Update, Some(it)) => self.update(&it.spec).await,
             (Action::Replace, Some(it)) => {
                 self.delete(&self.name(), Status::Replacing).await?;
                 let mut name = self.name();
@@ -85,6 +90,10 @@ impl Run<'_> {
             return Err(not_ours(&name, why));
         }
         let changes = diff(self.kind.fields(), &desired, &applied, &live.observed).changes;
+        if let (Action::Settle, Some(change)) = (self.step.action, changes.first()) {
+            // Nobody has seen this change in a plan, and no kind was asked whether it can be made.
+            return Err(Cause::Unplanned(change.field.clone()));
+        }
         if !changes.is_empty() {
             self.put(Status::Updating, &name, &applied).await?;
         }
@@ -196,9 +205,10 @@ impl Run<'_> {
     /// Looks until it is ready, or is not there. Records the identifier as soon as it is known.
     async fn settle_if_there(&self, name: &Name, recording: Option<Status>) -> Result<Option<Observation>, Cause> {
         let (begun, patience) = (Instant::now(), self.kind.patience());
-        let (mut pause, mut recorded) = (PAUSE, name.id.is_some());
+        let (mut pause, mut recorded, mut unreadable) = (PAUSE, name.id.is_some(), None);
         while let Some(live) = self.read(name).await? {
             let on = match &live.phase {
+                Phase::Unreadable(why) => again(&mut unreadable, why)?,
                 Phase::Ready => return Ok(Some(live)),
                 Phase::Failed(why) => return Err(Cause::ProviderFailed(why.clone())),
                 Phase::Pending(on) => on.clone(),
@@ -219,15 +229,17 @@ impl Run<'_> {
         if only_if_leaving && self.step.id.is_none() && self.record.is_none_or(|it| it.status == Status::Creating) {
             return Ok(());
         }
-        let (begun, patience, mut pause) = (Instant::now(), self.kind.patience(), PAUSE);
+        let (begun, patience, mut pause, mut unreadable) = (Instant::now(), self.kind.patience(), PAUSE, None);
         while let Some(live) = self.read(name).await? {
             if only_if_leaving && live.phase != Phase::Deleting {
                 return Ok(());
             }
-            if let Phase::Failed(why) = live.phase {
-                return Err(Cause::ProviderFailed(why));
-            }
-            self.wait(name, "being deleted", begun, patience, pause).await?;
+            let on = match live.phase {
+                Phase::Failed(why) => return Err(Cause::ProviderFailed(why)),
+                Phase::Unreadable(why) => again(&mut unreadable, &why)?,
+                Phase::Ready | Phase::Pending(_) | Phase::Deleting => "being deleted".to_owned(),
+            };
+            self.wait(name, &on, begun, patience, pause).await?;
             pause = next_pause(pause, patience);
         }
         Ok(())
@@ -250,7 +262,7 @@ impl Run<'_> {
         self.mandate.events.send(Event::Waiting { address, on: on.to_owned(), elapsed, patience }).ok();
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
-            () = self.mandate.cancel.cancelled() => Err(Cause::Interrupted(on.to_owned())),
+            () = self.over.cancelled() => Err(Cause::Interrupted(on.to_owned())),
         }
     }
 
@@ -278,6 +290,14 @@ impl Run<'_> {
 
 fn not_ours(name: &Name, why: String) -> Cause {
     Cause::NotOurs { physical: name.physical.clone(), why }
+}
+
+/// Says what is awaited while something cannot be read; an error once that has lasted.
+fn again(since: &mut Option<Instant>, why: &str) -> Result<String, Cause> {
+    match since.get_or_insert_with(Instant::now).elapsed() >= UNREADABLE {
+        true => Err(Cause::Unreadable(why.to_owned())),
+        false => Ok(format!("it cannot be read: {why}")),
+    }
 }
 
 /// Looks ever less often, but often enough against what the kind may take.

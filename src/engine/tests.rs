@@ -1,5 +1,6 @@
 //! The engine over a simulated cloud that fails, lies and stops answering: whatever happens, running again converges.
 
+mod unsettled;
 mod world;
 
 use std::{
@@ -125,6 +126,11 @@ impl Rig {
 
     /// Runs the engine once, as a process of its own, until it ends or is killed; `None` when it was killed.
     async fn run(&self, stack: &Stack, goal: Goal) -> Option<Summary> {
+        self.run_until(stack, goal, |_| false).await
+    }
+
+    /// The same, interrupted after the first event that is the one meant.
+    async fn run_until(&self, stack: &Stack, goal: Goal, is_it: impl Fn(&Event) -> bool) -> Option<Summary> {
         // A kill that came when the run before was over is not meant for this one.
         self.killed.notified().now_or_never();
         let fakes = self.kinds();
@@ -134,6 +140,8 @@ impl Rig {
             user: "u".into(),
             host: "h".into(),
             pid: i32::MAX as u32,
+            start: None,
+            boot: None,
             run: uuid::Uuid::new_v4(),
             ci: None,
             commit: None,
@@ -144,12 +152,20 @@ impl Rig {
         let observed = engine.observe(session.document()).await.expect("readable");
         let plan = engine.plan(session.document(), &observed, goal).expect("resolvable");
         let consent: BTreeSet<Address> = plan.steps.iter().map(|it| it.address.clone()).collect();
-        let (events, _inbox) = mpsc::unbounded_channel();
+        let (events, mut inbox) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();
         let mandate = Mandate { session: &session, consent: &consent, events: &events, cancel: &cancel };
+        let interrupt = async {
+            while let Some(event) = inbox.recv().await {
+                if is_it(&event) {
+                    cancel.cancel();
+                }
+            }
+        };
         let summary = tokio::select! {
             biased;
             () = self.killed.notified() => None,
+            () = interrupt => None,
             summary = engine.apply(&plan, mandate) => Some(summary),
         };
         if summary.is_some() {

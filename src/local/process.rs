@@ -3,39 +3,12 @@
 use std::{fs, path::Path, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-/// One process for certain: a number may be reused, a number with its start time is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(crate) struct Process {
-    /// Its number.
-    pub(crate) pid: u32,
-    /// When it began, in clock ticks since the machine did.
-    pub(crate) start: u64,
-}
-
-/// What `/proc/<pid>/stat` says, as far as it is of use here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stat {
-    state: char,
-    group: u32,
-    session: u32,
-    start: u64,
-}
+pub(crate) use crate::process::Process;
+use crate::process::stat;
 
 impl Process {
-    /// Finds the process that has a number now; none when it is gone or only waits to be reaped.
-    pub(crate) fn find(pid: u32) -> Option<Self> {
-        let stat = stat(pid).filter(|it| !matches!(it.state, 'Z' | 'X'))?;
-        Some(Self { pid, start: stat.start })
-    }
-
-    /// Says whether it still runs.
-    pub(crate) fn lives(self) -> bool {
-        Self::find(self.pid) == Some(self)
-    }
-
     /// Sends a signal, unless it is gone already.
     pub(crate) fn signal(self, signal: Signal) {
         if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
@@ -54,7 +27,7 @@ pub(crate) fn members(group: u32, session: Option<u32>) -> Vec<Process> {
         .filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok())
         .filter_map(|pid| Some((pid, stat(pid)?)))
         .filter(|(_, it)| it.group == group && session.is_none_or(|session| it.session == session))
-        .filter(|(_, it)| !matches!(it.state, 'Z' | 'X'))
+        .filter(|(_, it)| !it.is_over())
         .map(|(pid, it)| Process { pid, start: it.start })
         .collect()
 }
@@ -97,37 +70,12 @@ pub(crate) fn works_in(pid: u32, dir: &Path) -> bool {
     dir.is_some() && fs::read_link(format!("/proc/{pid}/cwd")).ok() == dir
 }
 
-fn stat(pid: u32) -> Option<Stat> {
-    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// Reads a line of `/proc/<pid>/stat`. The name in parentheses may hold anything, so fields count from the last one.
-fn parse(line: &str) -> Option<Stat> {
-    let fields: Vec<_> = line.rsplit_once(')')?.1.split_whitespace().collect();
-    Some(Stat {
-        state: fields.first()?.chars().next()?,
-        group: fields.get(2)?.parse().ok()?,
-        session: fields.get(3)?.parse().ok()?,
-        start: fields.get(19)?.parse().ok()?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
-        let line = "42 (a) b (c) S 1 40 39 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 6 7";
-        assert_eq!(parse(line), Some(Stat { state: 'S', group: 40, session: 39, start: 12345 }));
-        assert_eq!(parse("42 (cut"), None);
-    }
-
-    #[test]
-    fn this_process_lives_and_another_with_its_number_does_not() {
-        let own = Process::find(std::process::id()).expect("own process");
-        assert!(own.lives());
-        assert!(!Process { start: own.start + 1, ..own }.lives());
-        assert!(memory_of(own.pid) > 0);
+    fn this_process_takes_memory() {
+        assert!(memory_of(std::process::id()) > 0);
     }
 }

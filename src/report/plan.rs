@@ -64,6 +64,8 @@ enum Mark {
     Replace,
     Refused,
     Drift,
+    Settle,
+    Unreadable,
     Keep,
 }
 
@@ -76,6 +78,8 @@ impl Mark {
             Self::Replace => "±",
             Self::Refused => "!",
             Self::Drift => "≠",
+            Self::Settle => "…",
+            Self::Unreadable => "?",
             Self::Keep => "=",
         }
     }
@@ -84,8 +88,8 @@ impl Mark {
         match self {
             Self::Create => Tone::Good,
             Self::Update | Self::Drift => Tone::Change,
-            Self::Delete | Self::Replace | Self::Refused => Tone::Bad,
-            Self::Keep => Tone::Faint,
+            Self::Delete | Self::Replace | Self::Refused | Self::Unreadable => Tone::Bad,
+            Self::Settle | Self::Keep => Tone::Faint,
         }
     }
 }
@@ -97,6 +101,8 @@ pub struct Counts {
     pub create: usize,
     /// Changed in place.
     pub update: usize,
+    /// Awaited and recorded; nothing is sent.
+    pub settle: usize,
     /// Deleted and created anew.
     pub replace: usize,
     /// Deleted.
@@ -115,6 +121,7 @@ impl Counts {
             *match step.action {
                 _ if step.refused.is_some() => &mut counts.refused,
                 Action::Create => &mut counts.create,
+                Action::Settle => &mut counts.settle,
                 Action::Update => &mut counts.update,
                 Action::Replace => &mut counts.replace,
                 Action::Delete => &mut counts.delete,
@@ -125,7 +132,7 @@ impl Counts {
     }
 
     const fn is_quiet(self) -> bool {
-        self.create + self.update + self.replace + self.delete + self.refused == 0
+        self.create + self.update + self.settle + self.replace + self.delete + self.refused == 0
     }
 }
 
@@ -144,6 +151,7 @@ fn headline(plan: &Plan) -> String {
         };
     }
     let mut parts = vec![format!("{} to change", counts.update), format!("{} to create", counts.create)];
+    parts.extend((counts.settle > 0).then(|| format!("{} to settle", counts.settle)));
     parts.extend((counts.replace > 0).then(|| format!("{} to replace", counts.replace)));
     parts.push(format!("{} to delete", counts.delete));
     parts.extend((counts.refused > 0).then(|| format!("{} refused", counts.refused)));
@@ -188,12 +196,26 @@ fn of_step(step: &Step, plan: &Plan, verbose: bool) -> Vec<Row> {
     if step.resumes {
         details.push((Tone::Plain, "finishes what an earlier run began".to_owned()));
     }
+    if step.found && step.action != Action::Delete {
+        details.push((Tone::Plain, "found by its name and tags, and recorded".to_owned()));
+    }
+    details.extend(step.awaits.iter().map(|it| (Tone::Plain, format!("waits until it is ready: it is {it} now"))));
+    if let Some(why) = &step.unreadable {
+        let text = format!("cannot be read, looked at again once what it needs is done: {}", why.replace('\n', " "));
+        details.push((Tone::Bad, text));
+    }
     if let Some(refusal) = &step.refused {
-        details.extend(step.changes.iter().map(changed));
+        // What is not wanted any more, and is refused for it, is told by the reason.
+        let told = |it: &&Change| it.to.is_null() && refusal.field.as_ref() == Some(&it.field);
+        let (told, others): (Vec<_>, Vec<_>) = step.changes.iter().partition(told);
+        details.extend(others.into_iter().map(changed));
+        details.extend(told.into_iter().map(|it| (Tone::Plain, it.field.clone())));
         if step.action == Action::Delete {
             details.push((Tone::Plain, "delete".to_owned()));
         }
-        let why = format!("REFUSED: {} {}", human::sentence(&refusal.reason), human::sentence(&refusal.help));
+        let help = Some(human::sentence(&refusal.help)).filter(|_| !refusal.help.is_empty());
+        let why = [Some(format!("REFUSED: {}", human::sentence(&refusal.reason))), help];
+        let why = why.into_iter().flatten().collect::<Vec<_>>().join(" ");
         // The reason belongs to the change before it; no dot between them.
         let reason = details.pop().map_or_else(|| why.clone(), |(_, it)| format!("{it}  {why}"));
         details.push((Tone::Bad, reason));
@@ -215,18 +237,20 @@ fn of_step(step: &Step, plan: &Plan, verbose: bool) -> Vec<Row> {
             details.push((Tone::Change, "deleted and created anew".to_owned()));
             details.extend(step.changes.iter().map(changed));
         }
-        Action::Update if step.changes.is_empty() && !step.resumes => details.push((Tone::Faint, follows(step, plan))),
+        Action::Settle => details.extend(settles(step)),
+        Action::Update if step.changes.is_empty() && !step.resumes => details.extend(follows(step, plan)),
         Action::Update => details.extend(edits.iter().map(|it| changed(it))),
     }
     if step.loses_data {
         details.insert(0, (Tone::Bad, "DATA LOSS".to_owned()));
     }
-    if step.protect && step.action == Action::Create {
-        details.push((Tone::Faint, "protected".to_owned()));
+    if step.protects {
+        let text = if step.action == Action::Create { "protected" } else { "protected from now on" };
+        details.push((Tone::Faint, text.to_owned()));
     }
     let mut rows = Vec::new();
     if step.action != Action::Update || !details.is_empty() || drift.is_empty() {
-        rows.push(row(mark(step.action), details));
+        rows.push(row(mark(step), details));
     }
     if step.action == Action::Update && !drift.is_empty() {
         rows.push(row(Mark::Drift, drift.iter().map(|it| drifted(it)).collect()));
@@ -235,16 +259,22 @@ fn of_step(step: &Step, plan: &Plan, verbose: bool) -> Vec<Row> {
 }
 
 /// Says why a step that changes no field is there.
-fn follows(step: &Step, plan: &Plan) -> String {
+fn follows(step: &Step, plan: &Plan) -> Option<(Tone, String)> {
     let replaced = |it: &&Step| it.action == Action::Replace && step.after.contains(&it.address);
-    match plan.steps.iter().find(replaced) {
-        Some(it) => format!("looked at again, as {} is replaced", it.address),
-        None => "recorded anew; nothing is sent".to_owned(),
-    }
+    let it = plan.steps.iter().find(replaced)?;
+    Some((Tone::Faint, format!("looked at again, as {} is replaced", it.address)))
 }
 
-const fn mark(action: Action) -> Mark {
-    match action {
+/// Says why a step that sends nothing is there, where nothing else says so.
+fn settles(step: &Step) -> Option<(Tone, String)> {
+    let told = step.found || step.awaits.is_some() || step.unreadable.is_some() || step.protects;
+    (!told).then(|| (Tone::Faint, "recorded anew; nothing is sent".to_owned()))
+}
+
+const fn mark(step: &Step) -> Mark {
+    match step.action {
+        _ if step.unreadable.is_some() => Mark::Unreadable,
+        Action::Settle => Mark::Settle,
         Action::Create => Mark::Create,
         Action::Delete => Mark::Delete,
         Action::Replace => Mark::Replace,
@@ -255,8 +285,16 @@ const fn mark(action: Action) -> Mark {
 fn changed(change: &Change) -> (Tone, String) {
     match &change.waits_for {
         Some(on) => (Tone::Plain, format!("{} known once {on} is ready", change.field)),
+        None if change.to.is_null() && is_entry(change) => {
+            (Tone::Plain, format!("{} {}→removed", change.field, value::show(&change.from)))
+        }
         None => (Tone::Plain, format!("{} {}", change.field, value::became(&change.from, &change.to))),
     }
+}
+
+/// Says whether a change is of one entry of a map, which has no default.
+fn is_entry(change: &Change) -> bool {
+    change.field.contains('.')
 }
 
 fn drifted(change: &Change) -> (Tone, String) {
@@ -268,8 +306,12 @@ fn drifted(change: &Change) -> (Tone, String) {
         Value::Null => format!("{}→unset", value::show(&change.to)),
         from => value::became(&change.to, from),
     };
-    let back = if change.to.is_null() { "the default".to_owned() } else { value::show(&change.to) };
-    (Tone::Plain, format!("{field} {became} changed outside ecomctl · will be set back to {back}"))
+    let back = match &change.to {
+        Value::Null if is_entry(change) => "will be removed".to_owned(),
+        Value::Null => "will be set back to the default".to_owned(),
+        to => format!("will be set back to {}", value::show(to)),
+    };
+    (Tone::Plain, format!("{field} {became} changed outside ecomctl · {back}"))
 }
 
 /// Names the first fields of a new resource: `6 partitions`, `retention 7 d`.

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     address::Address,
-    engine::{Action, Event, Plan},
-    report::{Terminal, summary::Tally},
+    engine::{Action, Event, GRACE, Plan},
+    report::{Terminal, human, summary::Tally},
 };
 
 use self::{bars::Bars, lines::Lines};
@@ -56,7 +56,7 @@ impl Progress {
             Event::Started { address, .. } => {
                 self.running.insert(address.clone());
             }
-            Event::Finished { address, .. } | Event::Failed { address, .. } => {
+            Event::Finished { address, .. } | Event::Failed { address, .. } | Event::Unfinished { address, .. } => {
                 self.running.remove(address);
             }
             Event::Waiting { .. } | Event::Skipped { .. } => (),
@@ -65,7 +65,7 @@ impl Progress {
         match &mut self.view {
             View::Bars(bars) => bars.event(event),
             View::Lines(lines) => lines.event(event).into_iter().for_each(|it| self.terminal.note(&it)),
-            View::Json => self.terminal.note(&json::line(event, self.tally.settled(), self.total).to_string()),
+            View::Json => self.terminal.note(&json::line(event, self.tally.ended(), self.total).to_string()),
         }
     }
 
@@ -76,7 +76,10 @@ impl Progress {
             "Interrupted: nothing more is begun.".to_owned()
         } else {
             let names = names.join(", ");
-            format!("Interrupted: nothing more is begun; finishing {names}. Interrupt again to stop at once.")
+            let grace = human::duration(GRACE);
+            format!(
+                "Interrupted: nothing more is begun; {names} may finish within {grace}. Interrupt again to stop at once."
+            )
         };
         match &self.view {
             View::Bars(bars) => bars.say(&text),

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::report::{Style, Tone, human, terminal::table};
 
-/// Something that can be told, or the reason why not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// Something that can be told, or the reason why not. As JSON it is the value, or null; see [`json`].
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known<T> {
     /// What it is.
     Known(T),
@@ -85,6 +85,15 @@ pub struct Tables {
     pub reasons: BTreeMap<String, i64>,
 }
 
+impl<T: Serialize> Serialize for Known<T> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Known(it) => it.serialize(to),
+            Self::Unknown(_) => to.serialize_none(),
+        }
+    }
+}
+
 impl<T> Known<T> {
     fn show(&self, write: impl FnOnce(&T) -> String) -> String {
         match self {
@@ -99,6 +108,27 @@ impl<T> Known<T> {
             Self::Unknown(it) => Some(it),
         }
     }
+}
+
+/// Writes a status for programs: what cannot be told is null, and stands in `unknown` with the reason.
+///
+/// ```json
+/// { "stack": "local",
+///   "topics": [{ "name": "orders", "partitions": 6, "end": 30000, "lag": { "local-orders": 1200 } }],
+///   "functions": [{ "name": "ingest", "state": "Active", "last_update": "Successful" | null,
+///                   "modified": "<RFC 3339>" | null, "errors": ["…"] }],
+///   "triggers": [{ "name": "orders", "state": "Enabled", "last_result": "OK" | null }],
+///   "tables": { "rows": { "orders": 10000 | null }, "waiting": 3, "rejected": 42, "reasons": { "bad_amount": 40 } },
+///   "unknown": [{ "what": "topics.customers.lag", "why": "the brokers cannot be reached from here" }] }
+/// ```
+///
+/// # Errors
+/// None: a status is plain data.
+pub fn json(it: &Status) -> serde_json::Result<Value> {
+    let mut object = serde_json::to_value(it)?;
+    let unknown = unknowns(it).map(|(what, why)| json!({ "what": what, "why": why }));
+    object["unknown"] = unknown.collect();
+    Ok(object)
 }
 
 /// Writes a status for people.
@@ -123,7 +153,7 @@ pub fn text(it: &Status, style: Style) -> String {
     if let Known::Known(tables) = &it.tables {
         sections.push(database(tables, style));
     }
-    let mut reasons: Vec<_> = unknowns(it).collect();
+    let mut reasons: Vec<_> = unknowns(it).map(|it| it.1).collect();
     reasons.sort_unstable();
     reasons.dedup();
     let reasons: Vec<_> = reasons.iter().map(|it| style.paint(Tone::Change, &format!("unknown: {it}"))).collect();
@@ -182,11 +212,19 @@ fn database(it: &Tables, style: Style) -> String {
     table(&["table", "rows"], rows.chain(events), style)
 }
 
-fn unknowns(it: &Status) -> impl Iterator<Item = &str> {
-    let topics = it.topics.iter().flat_map(|it| [it.partitions.reason(), it.end.reason(), it.lag.reason()]);
-    let functions = it.functions.iter().flat_map(|it| [it.state.reason(), it.errors.reason()]);
-    let triggers = it.triggers.iter().map(|it| it.state.reason());
-    topics.chain(functions).chain(triggers).chain([it.tables.reason()]).flatten()
+/// Lists what cannot be told, and why not.
+fn unknowns(it: &Status) -> impl Iterator<Item = (String, &str)> {
+    let topics = it.topics.iter().flat_map(|it| {
+        let values = [("partitions", it.partitions.reason()), ("end", it.end.reason()), ("lag", it.lag.reason())];
+        values.map(|(value, why)| (format!("topics.{}.{value}", it.name), why))
+    });
+    let functions = it.functions.iter().flat_map(|it| {
+        let values = [("state", it.state.reason()), ("errors", it.errors.reason())];
+        values.map(|(value, why)| (format!("functions.{}.{value}", it.name), why))
+    });
+    let triggers = it.triggers.iter().map(|it| (format!("triggers.{}.state", it.name), it.state.reason()));
+    let all = topics.chain(functions).chain(triggers).chain([("tables".to_owned(), it.tables.reason())]);
+    all.filter_map(|(what, why)| Some((what, why?)))
 }
 
 #[cfg(test)]
@@ -259,8 +297,12 @@ mod tests {
 
     #[test]
     fn what_is_unknown_says_why_in_json_too() {
-        let json = serde_json::to_value(pipeline()).expect("a status serializes");
-        assert_eq!(json["topics"][0]["lag"]["unknown"], "the brokers cannot be reached from here");
-        assert_eq!(json["topics"][1]["lag"]["known"]["local-orders"], 1200);
+        let json = json(&pipeline()).expect("a status serializes");
+        assert_eq!((&json["topics"][0]["lag"], &json["topics"][0]["partitions"]), (&Value::Null, &6.into()));
+        assert_eq!(json["topics"][1]["lag"]["local-orders"], 1200);
+        assert_eq!((&json["functions"][0]["state"], &json["tables"]["waiting"]), (&"Active".into(), &3.into()));
+        let why = "the brokers cannot be reached from here";
+        let unknown = ["topics.customers.end", "topics.customers.lag"].map(|it| json!({ "what": it, "why": why }));
+        assert_eq!(json["unknown"], json!(unknown));
     }
 }

@@ -20,6 +20,8 @@ pub struct Tally {
     pub created: usize,
     /// Changed in place.
     pub changed: usize,
+    /// Awaited and recorded; nothing was sent.
+    pub settled: usize,
     /// Deleted and created anew.
     pub replaced: usize,
     /// Deleted.
@@ -28,6 +30,8 @@ pub struct Tally {
     pub unchanged: usize,
     /// Failed.
     pub failed: usize,
+    /// Interrupted while under way.
+    pub unfinished: usize,
     /// Not begun.
     pub skipped: usize,
 }
@@ -38,9 +42,11 @@ impl Tally {
         *match event {
             Event::Started { .. } | Event::Waiting { .. } => return,
             Event::Failed { .. } => &mut self.failed,
+            Event::Unfinished { .. } => &mut self.unfinished,
             Event::Skipped { .. } => &mut self.skipped,
             Event::Finished { action, .. } => match action {
                 Action::Noop => &mut self.unchanged,
+                Action::Settle => &mut self.settled,
                 Action::Update => &mut self.changed,
                 Action::Replace => &mut self.replaced,
                 Action::Create => &mut self.created,
@@ -50,13 +56,14 @@ impl Tally {
     }
 
     /// Counts the steps that came to an end, whichever.
-    pub const fn settled(&self) -> usize {
-        self.created + self.changed + self.replaced + self.deleted + self.failed + self.skipped
+    pub const fn ended(&self) -> usize {
+        let Self { created, changed, settled, replaced, deleted, failed, unfinished, skipped, unchanged: _ } = *self;
+        created + changed + settled + replaced + deleted + failed + unfinished + skipped
     }
 
     /// Says whether everything was done.
     pub const fn is_complete(&self) -> bool {
-        self.failed + self.skipped == 0
+        self.failed + self.unfinished + self.skipped == 0
     }
 }
 
@@ -78,14 +85,16 @@ pub type Outputs = BTreeMap<Address, BTreeMap<&'static str, String>>;
 
 /// Says in one line what became of a run, also of one that failed.
 pub fn text(it: &Outcome<'_>, style: Style) -> String {
-    let Tally { created, changed, replaced, deleted, unchanged, failed, skipped } = it.tally;
+    let Tally { created, changed, settled, replaced, deleted, unchanged, failed, unfinished, skipped } = it.tally;
     let counts = [
         (created, "created", Tone::Plain),
         (changed, "changed", Tone::Plain),
+        (settled, "settled", Tone::Plain),
         (replaced, "replaced", Tone::Plain),
         (deleted, "deleted", Tone::Plain),
         (unchanged, "unchanged", Tone::Plain),
         (failed, "failed", Tone::Bad),
+        (unfinished, "left unfinished", Tone::Change),
         (skipped, "not begun", Tone::Change),
     ];
     let parts = counts.into_iter().filter(|it| it.0 > 0);

@@ -1,9 +1,15 @@
 //! The terminal: what the two streams can show, and the only place that writes to them.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    sync::{Mutex, PoisonError},
+};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use console::Term;
+
+/// Why a result could not be written. One for the whole process, as its standard output is, so that no verb can forget it.
+static UNWRITTEN: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// How a stream is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +95,21 @@ impl Terminal {
 
     /// Writes a result. A reader who went away is no mistake.
     pub fn print(&self, text: &str) {
-        line(&mut io::stdout().lock(), text);
+        if let Err(err) = line(&mut io::stdout().lock(), text) {
+            // The first one tells why; those after it only follow.
+            UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(err);
+        }
+    }
+
+    /// Returns why a result could not be written, where one could not; asked once, at the end.
+    pub fn unwritten(&self) -> Option<io::Error> {
+        UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Writes something that is no result: progress, a remark, an error.
     pub fn note(&self, text: &str) {
-        line(&mut io::stderr().lock(), text);
+        // There is nobody left to be told.
+        line(&mut io::stderr().lock(), text).ok();
     }
 
     /// Clears the screen of the result, where it is a screen.
@@ -112,10 +127,15 @@ impl Terminal {
         }
         let mut err = io::stderr().lock();
         write!(err, "{question} ").and_then(|()| err.flush()).ok()?;
-        let mut answer = String::new();
-        let read = io::stdin().lock().read_line(&mut answer).ok()?;
-        (read > 0).then(|| answer.trim().to_owned())
+        answer(&mut io::stdin().lock())
     }
+}
+
+/// Reads a line, whatever its bytes; `None` where the input ended.
+fn answer(from: &mut impl io::BufRead) -> Option<String> {
+    let mut line = Vec::new();
+    let read = from.read_until(b'\n', &mut line).ok()?;
+    (read > 0).then(|| String::from_utf8_lossy(&line).trim().to_owned())
 }
 
 /// Lays out rows below their headings, without lines between them; cells are broken where the terminal is narrow.
@@ -137,14 +157,39 @@ pub fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>, sty
 
 /// Writes a line and flushes it, so that the two streams interleave in the order of what happened. A closed pipe, as
 /// left by `ecomctl … | head`, ends the output quietly.
-fn line(stream: &mut impl io::Write, text: &str) {
+fn line(stream: &mut impl io::Write, text: &str) -> io::Result<()> {
     let text = text.strip_suffix('\n').unwrap_or(text);
-    let _closed = writeln!(stream, "{text}").and_then(|()| stream.flush());
+    match writeln!(stream, "{text}").and_then(|()| stream.flush()) {
+        Err(err) if err.kind() != io::ErrorKind::BrokenPipe => Err(err),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_need_not_be_text() {
+        assert_eq!(answer(&mut b"local\nmore".as_slice()).as_deref(), Some("local"));
+        assert_eq!(answer(&mut b"loc\xe9l\n".as_slice()).as_deref(), Some("loc\u{fffd}l"));
+        assert_eq!(answer(&mut b"".as_slice()), None);
+    }
+
+    #[test]
+    fn only_a_reader_who_went_away_is_passed_over() {
+        struct Broken(io::ErrorKind);
+        impl io::Write for Broken {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        assert!(line(&mut Broken(io::ErrorKind::BrokenPipe), "x").is_ok());
+        assert!(line(&mut Broken(io::ErrorKind::StorageFull), "x").is_err());
+    }
 
     #[test]
     fn colour_is_written_only_where_it_is_wanted() {

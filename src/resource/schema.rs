@@ -117,6 +117,7 @@ impl Resource for Schema {
                     Ok(it) => it,
                     // A database that is only being made holds nothing, and cannot be asked.
                     Err(_) if !matches!(Database::phase(&database), Phase::Ready) => None,
+                    Err(err) if is_missing(&err) => None,
                     Err(KindError::Client(err)) if err.reason == Reason::Other => {
                         let (database, stack) = (parts.database.to_owned(), database.stack());
                         let unanswered = Some(err.message);
@@ -137,7 +138,7 @@ impl Resource for Schema {
     }
 
     fn phase(live: &LiveSchema) -> Phase {
-        live.unanswered.clone().map_or(Phase::Ready, Phase::Pending)
+        live.unanswered.clone().map_or(Phase::Ready, Phase::Unreadable)
     }
 
     fn observed(live: &LiveSchema) -> Value {
@@ -204,8 +205,23 @@ impl Resource for Schema {
     async fn delete(cx: &Cx, name: &Name, _live: &LiveSchema) -> Result<()> {
         let parts = Parts::of(&name.physical);
         let request = json!({ "action": "drop", "schema": parts.schema });
-        parts.invoke(cx, parts.function, &request).await.map(|_| ())
+        match parts.invoke(cx, parts.function, &request).await {
+            Err(err) if is_missing(&err) => Ok(()),
+            // The function cannot reach what is not there any more.
+            Err(err) => {
+                match database::find(cx, [parts.database.to_owned()].into()).await?.into_iter().flatten().next() {
+                    None => Ok(()),
+                    Some(_) => Err(err),
+                }
+            }
+            Ok(_) => Ok(()),
+        }
     }
+}
+
+/// Says whether the database itself is gone, and the schema with it.
+fn is_missing(err: &KindError) -> bool {
+    matches!(err, KindError::Client(it) if it.reason == Reason::Missing)
 }
 
 impl Schema {
@@ -279,6 +295,8 @@ impl Failure {
                 help: "those before it are applied; mend this one and run `ecomctl up` again".into(),
             },
             // Another run migrates: that ends.
+            // PostgreSQL runs, and has no such database any more: what it held is gone.
+            "DatabaseMissing" => Error::new("lambda", "Invoke", Reason::Missing, error_message).into(),
             "MigrationLocked" => Error::new("lambda", "Invoke", Reason::Busy, error_message).into(),
             _ => {
                 let text = format!("{function} failed: {error_message} ({error_type})");
@@ -383,6 +401,16 @@ mod tests {
         .expect("a spec");
         let objections = schema.objections(&testing::cx(), &live, &[change("structure.column x on public.a")]);
         assert_eq!(objections[0].reason, format!("column x on public.a is not as the migrations left it: {text}"));
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_not_called_unchanged_and_what_is_gone_is_missing() {
+        let dark = LiveSchema { unanswered: Some("no login".into()), ..live(vec![]) };
+        assert_eq!(Schema::phase(&dark), Phase::Unreadable("no login".into()));
+        assert_eq!(Schema::observed(&dark), json!({}));
+        let failure = |it: &str| Failure { error_type: it.into(), error_message: "why".into() }.explain("s-migrate");
+        assert!(is_missing(&failure("DatabaseMissing")));
+        assert!(!is_missing(&failure("DatabaseUnreachable")) && !is_missing(&failure("MigrationFailed")));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Finds and reads stack files, and lays each over the one that it extends.
 
 use std::{
-    fs, io,
+    collections::BTreeSet,
+    fs,
+    io::{self, Read as _},
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
@@ -18,6 +20,8 @@ use super::{
 const DIRECTORY: &str = "stacks";
 /// How large a stack file may be, in bytes.
 const LARGEST: u64 = 1 << 20;
+/// What names of stacks look like.
+const NAMES: &str = "use lower-case letters, digits and hyphens, at most 20";
 /// How many files may extend each other.
 const LONGEST: usize = 16;
 
@@ -48,19 +52,65 @@ pub fn root(from: &Path) -> Result<PathBuf, Rejected> {
 /// Says that the directory cannot be read.
 pub fn names(root: &Path) -> Result<Vec<String>, Rejected> {
     let all = stems(root)?;
-    let mut bases = Vec::new();
-    let mut extending = Vec::new();
-    for name in &all {
-        let path = Path::new(DIRECTORY).join(format!("{name}.yaml"));
+    let path = |name: &String| Path::new(DIRECTORY).join(format!("{name}.yaml"));
+    let (extending, bases) = extended(root, all.iter().map(path));
+    Ok(all.into_iter().filter(|it| extending.contains(&path(it)) || !bases.contains(&path(it))).collect())
+}
+
+/// Says which files extend another, and which others.
+fn extended(root: &Path, files: impl Iterator<Item = PathBuf>) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) {
+    let (mut extending, mut bases) = (BTreeSet::new(), BTreeSet::new());
+    for path in files {
         let Ok(source) = open(root, &path) else { continue };
         let Some(it) = yaml::read(&source, &mut Vec::new()) else { continue };
         if let Some(Entry { node: Node { data: Data::Text(to), .. }, .. }) = it.entry("extends") {
-            extending.push(name.clone());
             bases.extend(resolve(&path, to));
+            extending.insert(path);
         }
     }
-    let path = |name: &String| Path::new(DIRECTORY).join(format!("{name}.yaml"));
-    Ok(all.into_iter().filter(|it| extending.contains(it) || !bases.contains(&path(it))).collect())
+    (extending, bases)
+}
+
+/// Complains of the YAML files in `stacks/` that are no stacks because of their names, and that none extends.
+///
+/// # Errors
+/// Says that the directory cannot be read.
+pub fn strays(root: &Path) -> Result<Option<Rejected>, Rejected> {
+    let all = yaml_files(root)?;
+    let (_, bases) = extended(root, all.iter().cloned());
+    let stray = |it: &&PathBuf| stem(it).is_none() && !bases.contains(*it);
+    let mistakes: Vec<_> = all.iter().filter(stray).map(|it| stray_file(it)).collect();
+    Ok((!mistakes.is_empty()).then(|| Rejected::new("", mistakes)))
+}
+
+fn stray_file(path: &Path) -> Mistake {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let message = format!("{} is passed over: its name is not that of a stack file", path.display());
+    Mistake::new(Code::InvalidName, message).help(match fits(&name.to_lowercase()) {
+        true => format!("rename it to `{}.yaml`", name.to_lowercase()),
+        false => format!("{NAMES}, and end the file's name in `.yaml`"),
+    })
+}
+
+/// Checks that a name can be that of a stack, whether or not there is one.
+///
+/// # Errors
+/// Says what names of stacks look like, and which there are.
+pub fn check_name(root: &Path, name: &str) -> Result<(), Rejected> {
+    if fits(name) { Ok(()) } else { Err(missing(root, name)) }
+}
+
+/// Checks that there is a stack of this name, without reading it.
+///
+/// # Errors
+/// Says that there is none, and which there are.
+pub fn find(root: &Path, name: &str) -> Result<(), Rejected> {
+    if is_there(root, name) { Ok(()) } else { Err(missing(root, name)) }
+}
+
+/// Says whether `stacks/` holds anything by this name, be it a file or not.
+fn is_there(root: &Path, name: &str) -> bool {
+    fits(name) && fs::symlink_metadata(root.join(DIRECTORY).join(format!("{name}.yaml"))).is_ok()
 }
 
 /// Says whether `stacks/` holds a file of this name.
@@ -74,7 +124,7 @@ pub fn is_file(root: &Path, name: &str) -> bool {
 /// Says that there is no such stack, or why one of the files cannot be read.
 pub(super) fn read(root: &Path, name: &str) -> Result<Files, Rejected> {
     let mut path = Path::new(DIRECTORY).join(format!("{name}.yaml"));
-    if !is_file(root, name) {
+    if !is_there(root, name) {
         return Err(missing(root, name));
     }
     let mut mistakes = Vec::new();
@@ -159,16 +209,25 @@ fn resolve(from: &Path, to: &str) -> Option<PathBuf> {
 enum Unreadable {
     Io(io::Error),
     Large,
+    NoFile(&'static str),
     NoText(usize),
 }
 
 fn open(root: &Path, path: &Path) -> Result<Arc<Source>, Unreadable> {
     let full = root.join(path);
     let about = fs::metadata(&full).map_err(Unreadable::Io)?;
-    if about.len() > LARGEST {
+    // What is no file may never end, or wait for somebody to write it.
+    match about.file_type() {
+        it if it.is_dir() => return Err(Unreadable::NoFile("a directory")),
+        it if !it.is_file() => return Err(Unreadable::NoFile("a pipe or a device")),
+        _ => (),
+    }
+    let mut bytes = Vec::new();
+    let limited = fs::File::open(full).map(|it| it.take(LARGEST + 1));
+    limited.and_then(|mut it| it.read_to_end(&mut bytes)).map_err(Unreadable::Io)?;
+    if bytes.len() as u64 > LARGEST {
         return Err(Unreadable::Large);
     }
-    let bytes = fs::read(full).map_err(Unreadable::Io)?;
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(Source::new(path.to_path_buf(), text)),
         Err(err) => {
@@ -190,6 +249,7 @@ fn unreadable(root: &Path, path: &Path, why: &Unreadable, from: Option<&Place>) 
             at(Mistake::new(Code::Extends, format!("there is no file {file}"))).help(help)
         }
         Unreadable::Io(err) => at(Mistake::new(Code::Unreadable, format!("{file} cannot be read: {err}"))),
+        Unreadable::NoFile(what) => at(Mistake::new(Code::Unreadable, format!("{file} is {what}, not a file"))),
         Unreadable::Large => at(Mistake::new(Code::Unreadable, format!("{file} is larger than {} KiB", LARGEST >> 10))),
         Unreadable::NoText(line) => {
             let help = "save it as UTF-8".to_owned();
@@ -207,9 +267,17 @@ fn missing(root: &Path, name: &str) -> Rejected {
     let message = match name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml")) {
         Some(stem) if fits(stem) => format!("{} is a file: say the stack's name, `{stem}`", quote(name)),
         _ if fits(name) => format!("there is no stack `{name}`: no file {}", file.display()),
-        _ => format!("{} is no name of a stack: use lower-case letters, digits and hyphens, at most 20", quote(name)),
+        _ => format!("{} is no name of a stack: {NAMES}", quote(name)),
     };
-    let help = near::suggest(name, all.iter().map(String::as_str), "stacks");
+    // The file may well be there, under a name that is passed over.
+    let meant = |it: &&PathBuf| it.file_stem().is_some_and(|it| it.eq_ignore_ascii_case(name));
+    let stray = yaml_files(root).ok().and_then(|all| all.iter().find(meant).filter(|it| stem(it).is_none()).cloned());
+    let help = match stray {
+        Some(it) if fits(&name.to_lowercase()) => {
+            format!("there is {}: rename it to `{}.yaml`", it.display(), name.to_lowercase())
+        }
+        _ => near::suggest(name, all.iter().map(String::as_str), "stacks"),
+    };
     Rejected::new(name, vec![Mistake::new(Code::NotFound, message).help(help)])
 }
 
@@ -219,21 +287,33 @@ fn fits(name: &str) -> bool {
     name.len() <= 20 && name.starts_with(|it: char| it.is_ascii_lowercase()) && name.split('-').all(part)
 }
 
-/// Lists the YAML files in `stacks/`, without their endings.
+/// Lists the stack files in `stacks/`, without their endings.
 fn stems(root: &Path) -> Result<Vec<String>, Rejected> {
+    Ok(yaml_files(root)?.iter().filter_map(|it| stem(it).map(str::to_owned)).collect())
+}
+
+/// Returns the name of the stack that a file defines; `None` where no stack can have such a name.
+fn stem(path: &Path) -> Option<&str> {
+    let stem = path.file_stem()?.to_str()?;
+    (fits(stem) && path.extension()? == "yaml").then_some(stem)
+}
+
+/// Lists what ends as YAML in `stacks/`, in order, relative to the project. Hidden files are left out.
+fn yaml_files(root: &Path) -> Result<Vec<PathBuf>, Rejected> {
     let directory = root.join(DIRECTORY);
     let failed = |err: io::Error| {
         let message = format!("the directory {DIRECTORY}/ cannot be read: {err}");
         Rejected::new("", vec![Mistake::new(Code::Unreadable, message)])
     };
-    let mut stems = Vec::new();
+    let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let stem = path.file_stem().and_then(|it| it.to_str());
-        if let Some(stem) = stem.filter(|it| fits(it) && path.extension().is_some_and(|it| it == "yaml")) {
-            stems.push(stem.to_owned());
+        let path = Path::new(DIRECTORY).join(entry.map_err(failed)?.file_name());
+        let is_yaml = path.extension().is_some_and(|it| it == "yaml" || it == "yml");
+        let is_hidden = path.file_name().is_some_and(|it| it.as_encoded_bytes().starts_with(b"."));
+        if is_yaml && !is_hidden {
+            files.push(path);
         }
     }
-    stems.sort();
-    Ok(stems)
+    files.sort();
+    Ok(files)
 }

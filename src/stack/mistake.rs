@@ -1,6 +1,6 @@
 //! Mistakes in stack files, and the error that holds all of them.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, path::PathBuf};
 
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
@@ -132,8 +132,8 @@ impl Mistake {
     }
 
     /// What makes it the same mistake when two stacks share the file that holds it.
-    fn identity(&self) -> (String, String) {
-        (self.place().map(ToString::to_string).unwrap_or_default(), self.message.clone())
+    fn identity(&self) -> (Option<(PathBuf, usize)>, String) {
+        (self.place().map(|it| (it.source().path().clone(), it.span().start)), self.message.clone())
     }
 }
 
@@ -153,7 +153,7 @@ impl Diagnostic for Mistake {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let first = self.place()?;
         let here = self.labels.iter().filter(|it| it.0.beside(first)).enumerate().map(|(i, (place, label))| {
-            let (span, text) = (place.span(), Some(label.clone()));
+            let (span, text) = (place.shown(), Some(label.clone()));
             match i {
                 0 => LabeledSpan::new_primary_with_span(text, span),
                 _ => LabeledSpan::new_with_span(text, span),
@@ -177,7 +177,8 @@ impl Rejected {
     pub fn new(stack: &str, mut mistakes: Vec<Mistake>) -> Self {
         let file = |it: &Mistake| it.place().map(|it| (it.source().path().clone(), it.span().start));
         mistakes.sort_by_key(file);
-        Self { stacks: vec![harmless(stack)], mistakes, hidden: 0 }.distinct()
+        let stacks = Some(harmless(stack)).filter(|it| !it.is_empty()).into_iter().collect();
+        Self { stacks, mistakes, hidden: 0 }.distinct()
     }
 
     /// Makes one error of the errors of several stacks. What lies in a file that they share is said once.
@@ -224,6 +225,7 @@ impl Rejected {
         let mistakes = if number == 1 { "a mistake".to_owned() } else { format!("{number} mistakes") };
         match self.stacks.as_slice() {
             _ if let Some(only) = self.only() => only.message.clone(),
+            [] => format!("the stacks have {mistakes}"),
             [stack] => format!("stack `{stack}` has {mistakes}"),
             stacks => format!("stacks {} have {mistakes}", super::near::list(stacks)),
         }

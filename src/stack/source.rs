@@ -14,13 +14,22 @@ pub struct Source {
     path: PathBuf,
     text: String,
     shown: String,
+    /// Where each line of what is shown begins.
+    lines: Vec<usize>,
 }
+
+/// How many bytes of a line are shown around a place; the rest of a longer line is left out.
+const AROUND: usize = 120;
+/// How many bytes may be shown at once before lines are cut.
+const MUCH: usize = 4096;
 
 impl Source {
     /// Keeps the text of a file.
     pub fn new(path: PathBuf, text: &str) -> Arc<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Arc::new(Self { path, text: text.to_owned(), shown: shown(text) })
+        let shown = shown(text);
+        let lines = std::iter::once(0).chain(shown.match_indices('\n').map(|it| it.0 + 1)).collect();
+        Arc::new(Self { path, text: text.to_owned(), shown, lines })
     }
 
     /// Returns the file's path, relative to the project.
@@ -31,6 +40,16 @@ impl Source {
     /// Returns what was read.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Returns the number of the line that holds a byte, from 0.
+    fn line(&self, at: usize) -> usize {
+        self.lines.partition_point(|it| *it <= at) - 1
+    }
+
+    /// Counts the characters between the start of the line and a byte.
+    fn column(&self, at: usize) -> usize {
+        self.shown[self.lines[self.line(at)]..at].chars().count()
     }
 }
 
@@ -48,12 +67,21 @@ impl SourceCode for Source {
         after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let it = self.shown.read_span(span, before, after)?;
+        let (mut start, mut end, mut first) = (it.span().offset(), it.span().offset() + it.span().len(), it.line());
+        if end - start > MUCH {
+            // Lines as long as a file: the place itself, with a little around it.
+            first = self.line(span.offset());
+            let next = self.lines.get(first + 1).copied().unwrap_or(self.shown.len());
+            let last = span.offset() + span.len().min(AROUND);
+            start = self.lines[first].max(floor(&self.shown, span.offset().saturating_sub(AROUND)));
+            end = next.min(self.shown.ceil_char_boundary(last + AROUND));
+        }
+        let lines = if end - start == it.span().len() { it.line_count() } else { 1 };
         // What the library counts in bytes, a person counts in characters.
-        let start = it.span().offset();
-        let column = if it.column() == 0 { 0 } else { column(&self.shown, start) };
+        let column = if start == self.lines[first] { 0 } else { self.column(start) };
         let name = self.path.to_string_lossy().replace('\\', "/");
-        let named = MietteSpanContents::new_named(name, it.data(), *it.span(), it.line(), column, it.line_count());
-        Ok(Box::new(named))
+        let (data, span) = (&self.shown.as_bytes()[start..end], (start..end).into());
+        Ok(Box::new(MietteSpanContents::new_named(name, data, span, first, column, lines)))
     }
 }
 
@@ -84,6 +112,12 @@ impl Place {
         self.span.clone()
     }
 
+    /// Returns as much of the range as is worth underlining.
+    pub fn shown(&self) -> Range<usize> {
+        let Range { start, end } = self.span;
+        start..floor(self.source.text(), end.min(start + AROUND))
+    }
+
     /// Returns what stands there.
     pub fn text(&self) -> &str {
         &self.source.text()[self.span()]
@@ -91,9 +125,8 @@ impl Place {
 
     /// Returns the file, line and column.
     pub fn origin(&self) -> Origin {
-        let text = &self.source.shown;
-        let line = text[..self.span.start].matches('\n').count() + 1;
-        Origin { file: self.source.path.clone(), line, column: column(text, self.span.start) + 1 }
+        let (source, at) = (&self.source, self.span.start);
+        Origin { file: source.path.clone(), line: source.line(at) + 1, column: source.column(at) + 1 }
     }
 
     /// Says whether both lie in one file.
@@ -106,12 +139,6 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.origin().fmt(f)
     }
-}
-
-/// Counts the characters between the start of the line and a byte.
-fn column(text: &str, at: usize) -> usize {
-    let before = &text[..at];
-    before[before.rfind('\n').map_or(0, |it| it + 1)..].chars().count()
 }
 
 fn floor(text: &str, at: usize) -> usize {
@@ -135,4 +162,25 @@ fn shown(text: &str) -> String {
         }
     };
     text.chars().map(harmless).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// A place is where counting from the start of the file finds it.
+        #[test]
+        fn lines_and_columns_are_those_that_counting_gives(text in "[aé\n]{0,40}", at in 0usize..60) {
+            let source = Source::new("x.yaml".into(), &text);
+            let at = floor(&text, at);
+            let origin = Place::new(&source, at..at).origin();
+            let before = &text[..at];
+            let start = before.rfind('\n').map_or(0, |it| it + 1);
+            prop_assert_eq!(origin.line, before.matches('\n').count() + 1);
+            prop_assert_eq!(origin.column, before[start..].chars().count() + 1);
+        }
+    }
 }

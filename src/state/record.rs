@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::address::Address;
+use crate::{address::Address, process};
 
 /// The version of the record format that this program writes, and the newest that it reads.
 pub const SCHEMA: u32 = 1;
@@ -66,6 +66,12 @@ pub struct Holder {
     pub host: String,
     /// The process on that machine.
     pub pid: u32,
+    /// When that process began, in clock ticks since the machine did; none where that is not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<u64>,
+    /// Which run of that machine it was; none where that is not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
     /// Tells two runs apart, whatever their process numbers.
     pub run: Uuid,
     /// The page of the CI run, where there is one.
@@ -122,6 +128,14 @@ pub enum Status {
     Replacing,
     /// A deletion was sent, or was about to be.
     Deleting,
+}
+
+impl Holder {
+    /// Says whether the holder is certainly no more: it ran on this machine, and its process is gone.
+    pub fn is_dead(&self, host: &str) -> bool {
+        let rebooted = || self.boot.as_ref().zip(process::boot()).is_some_and(|(then, now)| *then != now);
+        self.host == host && (rebooted() || process::is_gone(self.pid, self.start))
+    }
 }
 
 impl Document {

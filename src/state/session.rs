@@ -24,6 +24,10 @@ pub const TTL: Duration = Duration::from_secs(90);
 pub const DEADLINE: Duration = Duration::from_secs(45);
 /// How often the lease is renewed.
 const BEAT: Duration = Duration::from_secs(15);
+/// How long a lease from the future is watched: for as long as it would live without being renewed.
+const WATCH: Duration = if cfg!(test) { Duration::from_millis(200) } else { TTL };
+/// How often it is looked at meanwhile.
+const AGAIN: Duration = if cfg!(test) { Duration::from_millis(5) } else { Duration::from_secs(1) };
 
 /// A change to the document.
 #[derive(Clone, Debug)]
@@ -89,11 +93,13 @@ struct Request {
 }
 
 impl Session {
-    /// Takes the lease, if it is free, expired, or held by a process of this machine that is no more.
+    /// Takes the lease, if it is free, expired, or held by a process of this machine that is no more. One that was
+    /// renewed in a future that no clock explains is watched for [`TTL`]; it is dead unless somebody renews it.
     ///
     /// # Errors
     /// [`Error::Locked`] when another run is at work.
     pub async fn acquire(store: Arc<dyn Store>, holder: Holder) -> Result<Self, Error> {
+        let mut watched: Option<(Etag, Instant)> = None;
         loop {
             let asked = Instant::now();
             let (mut document, etag) = match store.load().await? {
@@ -102,8 +108,15 @@ impl Session {
             };
             if let Some(lease) = &document.lease
                 && let Some(expires_in) = remaining(lease)
-                && !is_dead(&lease.holder, &holder.host)
+                && !lease.holder.is_dead(&holder.host)
+                && !watched.as_ref().is_some_and(|(it, since)| Some(it) == etag.as_ref() && since.elapsed() >= WATCH)
             {
+                if expires_in > TTL * 2 && watched.as_ref().is_none_or(|it| Some(&it.0) == etag.as_ref()) {
+                    watched = watched.or_else(|| etag.map(|it| (it, asked)));
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
+                let expires_in = expires_in.min(TTL * 2);
                 let (holder, since) = (Box::new(lease.holder.clone()), lease.since);
                 return Err(Error::Locked { holder, since, expires_in });
             }
@@ -265,16 +278,10 @@ fn again(err: &store::Error) -> store::Error {
     }
 }
 
-/// How long a lease still lives; `None` once it has expired.
+/// How long a lease still lives, whatever it claims of its own lifetime; `None` once it has expired.
 fn remaining(lease: &Lease) -> Option<Duration> {
+    let lease = Lease { ttl_seconds: lease.ttl_seconds.min(TTL.as_secs()), ..lease.clone() };
     Duration::try_from(lease.expires().duration_since(Timestamp::now())).ok().filter(|it| !it.is_zero())
-}
-
-/// Says whether a holder is certainly no more: it ran on this machine, and its process is gone.
-fn is_dead(holder: &Holder, host: &str) -> bool {
-    let pid = i32::try_from(holder.pid).ok().and_then(rustix::process::Pid::from_raw);
-    holder.host == host
-        && pid.is_some_and(|it| matches!(rustix::process::test_kill_process(it), Err(rustix::io::Errno::SRCH)))
 }
 
 #[cfg(test)]
@@ -283,7 +290,77 @@ mod tests {
     use crate::state::{record::Status, store::FileStore};
 
     fn holder(pid: u32, host: &str) -> Holder {
-        Holder { user: "u".into(), host: host.into(), pid, run: uuid::Uuid::new_v4(), ci: None, commit: None }
+        let (user, run) = ("u".into(), uuid::Uuid::new_v4());
+        Holder { user, host: host.into(), pid, start: None, boot: None, run, ci: None, commit: None }
+    }
+
+    /// Leaves a lease behind as a run that did not end would.
+    async fn leave(store: &dyn Store, change: impl FnOnce(&mut Lease)) {
+        let now = Timestamp::now();
+        let holder = holder(1, "elsewhere");
+        let mut lease = Lease { epoch: 1, holder, since: now, beat: now, ttl_seconds: TTL.as_secs() };
+        change(&mut lease);
+        let document = Document { lease: Some(lease), ..Document::new() };
+        store.swap(&document, None).await.expect("written");
+    }
+
+    #[tokio::test]
+    async fn another_process_with_the_holders_number_or_after_a_restart_is_not_the_holder() {
+        let own = crate::process::Process::find(std::process::id()).expect("own process");
+        let own = Holder { start: Some(own.start), boot: crate::process::boot(), ..holder(own.pid, "here") };
+        assert!(!own.is_dead("here"));
+        assert!(Holder { start: own.start.map(|it| it + 1), ..own.clone() }.is_dead("here"), "the number was reused");
+        let restarted = Holder { boot: Some("another".into()), ..own.clone() };
+        assert!(restarted.is_dead("here") && !restarted.is_dead("elsewhere"));
+        let folder = tempfile::tempdir().expect("a folder");
+        leave(&*store(&folder), |it| it.holder = restarted).await;
+        Session::acquire(store(&folder), own).await.expect("succeeded at once");
+    }
+
+    #[test]
+    fn a_holder_of_an_older_program_still_loads() {
+        let old =
+            r#"{"user":"u","host":"h","pid":7,"run":"6f1b1c64-7d0c-4c53-9f0b-5a3a4f4f3f10","ci":null,"commit":null}"#;
+        let holder: Holder = serde_json::from_str(old).expect("read");
+        assert_eq!((holder.start, holder.boot), (None, None));
+    }
+
+    #[tokio::test]
+    async fn a_lease_lives_no_longer_than_any_lease_may() {
+        let folder = tempfile::tempdir().expect("a folder");
+        leave(&*store(&folder), |it| {
+            it.ttl_seconds = u64::MAX;
+            it.beat = it.beat - TTL;
+        })
+        .await;
+        Session::acquire(store(&folder), holder(2, "here")).await.expect("expired, whatever it says");
+    }
+
+    #[tokio::test]
+    async fn a_lease_from_the_future_is_dead_unless_somebody_renews_it() {
+        let years = jiff::SignedDuration::from_hours(24 * 365 * 10);
+        let folder = tempfile::tempdir().expect("a folder");
+        leave(&*store(&folder), |it| it.beat += years).await;
+        let begun = Instant::now();
+        Session::acquire(store(&folder), holder(2, "here")).await.expect("nobody renews it");
+        assert!(begun.elapsed() >= WATCH, "taken without having been watched");
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let held = store(&folder);
+        leave(&*held, |it| it.beat += years).await;
+        let renew = async {
+            loop {
+                tokio::time::sleep(AGAIN).await;
+                let (mut document, etag) = held.load().await.expect("readable").expect("there");
+                document.serial += 1;
+                held.swap(&document, Some(&etag)).await.expect("renewed");
+            }
+        };
+        let refused = tokio::select! {
+            it = Session::acquire(store(&folder), holder(2, "here")) => it.expect_err("somebody renews it"),
+            () = renew => unreachable!("it never ends"),
+        };
+        assert!(matches!(refused, Error::Locked { .. }), "{refused}");
     }
 
     fn record() -> Record {

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -54,7 +55,10 @@ pub enum Error {
     #[error("the state {place} is damaged: {message}")]
     #[diagnostic(
         code(state::damaged),
-        help("restore it from {history}, or move it away: what carries the stack's tags is found again")
+        help(
+            "restore it from {history}; or move it away: what the stack's file names is found again by its name and tags, \
+             what the file no longer names is not"
+        )
     )]
     Damaged {
         /// Where.
@@ -90,8 +94,13 @@ impl FileStore {
         Self { path: path.into() }
     }
 
-    fn history(&self) -> PathBuf {
-        self.path.with_extension("history")
+    /// Returns where the document lies in truth: what a link points at is written, and the link stays. All that lies
+    /// beside it, the lock included, lies there.
+    fn real(&self, verb: &'static str) -> Result<PathBuf, Error> {
+        match fs::symlink_metadata(&self.path) {
+            Ok(it) if it.is_symlink() => fs::canonicalize(&self.path).map_err(self.io(verb)),
+            _ => Ok(self.path.clone()),
+        }
     }
 
     fn io(&self, verb: &'static str) -> impl Fn(std::io::Error) -> Error {
@@ -100,7 +109,8 @@ impl FileStore {
     }
 
     fn read(&self) -> Result<Option<(Document, Etag)>, Error> {
-        let bytes = match fs::read(&self.path) {
+        let path = self.real("read")?;
+        let bytes = match fs::read(&path) {
             Ok(it) => it,
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(err) => return Err(self.io("read")(err)),
@@ -108,7 +118,7 @@ impl FileStore {
         let damaged = |message: String| Error::Damaged {
             place: self.place(),
             message,
-            history: self.history().display().to_string(),
+            history: history(&path).display().to_string(),
         };
         let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|err| damaged(err.to_string()))?;
         match json.get("schema").and_then(serde_json::Value::as_u64) {
@@ -121,9 +131,9 @@ impl FileStore {
     }
 
     fn write(&self, document: &Document, expected: Option<&Etag>) -> Result<Etag, Error> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(self.io("write"))?;
-        let lock = File::create(self.path.with_extension("lock")).map_err(self.io("lock"))?;
+        let path = self.real("write")?;
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(self.io("write"))?;
+        let lock = File::create(path.with_extension("lock")).map_err(self.io("lock"))?;
         lock.lock().map_err(self.io("lock"))?;
         let current = self.read()?;
         if current.as_ref().map(|it| &it.1) != expected {
@@ -134,27 +144,47 @@ impl FileStore {
             && before.lease.as_ref().map(|it| it.epoch) != document.lease.as_ref().map(|it| it.epoch)
             && document.lease.is_some()
         {
-            self.keep(before.serial).map_err(self.io("keep a copy of"))?;
+            keep(&path, before.serial).map_err(self.io("keep a copy of"))?;
         }
         let mut bytes = serde_json::to_vec_pretty(document).map_err(|err| self.io("write")(err.into()))?;
         bytes.push(b'\n');
-        let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(self.io("write"))?;
-        temporary.write_all(&bytes).map_err(self.io("write"))?;
-        temporary.as_file().sync_all().map_err(self.io("write"))?;
-        temporary.persist(&self.path).map_err(|err| self.io("write")(err.error))?;
-        File::open(folder).and_then(|it| it.sync_all()).map_err(self.io("write"))?;
+        replace(&path, &bytes).map_err(self.io("write"))?;
         Ok(etag(&bytes))
     }
+}
 
-    fn keep(&self, serial: u64) -> std::io::Result<()> {
-        let folder = self.history();
-        fs::create_dir_all(&folder)?;
-        fs::copy(&self.path, folder.join(format!("{serial:010}.json")))?;
-        let mut kept: Vec<_> = fs::read_dir(&folder)?.filter_map(|it| it.ok().map(|it| it.path())).collect();
-        kept.sort();
-        let surplus = kept.len().saturating_sub(HISTORY);
-        kept.iter().take(surplus).try_for_each(fs::remove_file)
+fn history(path: &Path) -> PathBuf {
+    path.with_extension("history")
+}
+
+/// Keeps a copy of the document, whole or not at all, and forgets the oldest.
+fn keep(path: &Path, serial: u64) -> std::io::Result<()> {
+    let folder = history(path);
+    fs::create_dir_all(&folder)?;
+    replace(&folder.join(format!("{serial:010}.json")), &fs::read(path)?)?;
+    let mut kept: Vec<_> = fs::read_dir(&folder)?.filter_map(|it| it.ok().map(|it| it.path())).collect();
+    kept.sort();
+    let surplus = kept.len().saturating_sub(HISTORY);
+    kept.iter().take(surplus).try_for_each(fs::remove_file)
+}
+
+/// Replaces a file at once, durably; only its owner may read it. The temporary file has one name, for one process at a
+/// time holds the lock: what a kill leaves behind is overwritten by the next write.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let temporary = path.with_extension("new");
+    let write = || {
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    let written = write();
+    if written.is_err() {
+        // Where the disk is full, half a file is in the way of the next attempt; the first error is the one to tell.
+        fs::remove_file(&temporary).ok();
     }
+    written
 }
 
 impl Store for FileStore {
@@ -178,6 +208,7 @@ fn etag(bytes: &[u8]) -> Etag {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::record::{Holder, Lease};
 
     fn store() -> (tempfile::TempDir, FileStore) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -198,6 +229,59 @@ mod tests {
         assert!(matches!(store.swap(&document, Some(&first)).await, Err(Error::Conflict)));
         let (stored, etag) = store.load().await.expect("readable").expect("there");
         assert_eq!((stored.serial, etag), (1, second));
+    }
+
+    fn entries(folder: &Path) -> Vec<String> {
+        let names = fs::read_dir(folder).expect("a folder").map(|it| it.expect("an entry").file_name());
+        let mut names: Vec<_> = names.map(|it| it.to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[tokio::test]
+    async fn what_a_kill_left_behind_does_not_pile_up() {
+        let (folder, store) = store();
+        let folder = folder.path().join("state");
+        fs::create_dir(&folder).expect("created");
+        fs::write(folder.join("local.new"), "{\"half").expect("left behind");
+        store.swap(&Document::new(), None).await.expect("written");
+        assert_eq!(entries(&folder), ["local.json", "local.lock"]);
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_kept_whole_or_not_at_all() {
+        let (folder, store) = store();
+        let (holder, now) = (holder(), jiff::Timestamp::now());
+        let lease = |epoch| Some(Lease { epoch, holder: holder.clone(), since: now, beat: now, ttl_seconds: 9 });
+        let first = Document { serial: 1, lease: lease(1), ..Document::new() };
+        let etag = store.swap(&first, None).await.expect("written");
+        let second = Document { serial: 2, lease: lease(2), ..first.clone() };
+        store.swap(&second, Some(&etag)).await.expect("written");
+        let history = folder.path().join("state/local.history");
+        assert_eq!(entries(&history), ["0000000001.json"]);
+        let kept = FileStore::new(history.join("0000000001.json"));
+        assert_eq!(kept.load().await.expect("readable").expect("there").0, first);
+    }
+
+    fn holder() -> Holder {
+        let (user, host, run) = ("u".into(), "h".into(), uuid::Uuid::nil());
+        Holder { user, host, pid: 1, start: None, boot: None, run, ci: None, commit: None }
+    }
+
+    #[tokio::test]
+    async fn a_link_stays_a_link_and_what_it_points_at_is_written() {
+        let (folder, store) = store();
+        let real = folder.path().join("elsewhere/shared.json");
+        fs::create_dir_all(real.parent().expect("a folder")).expect("created");
+        fs::create_dir(folder.path().join("state")).expect("created");
+        std::os::unix::fs::symlink(&real, &store.path).expect("a link");
+        assert!(matches!(store.load().await, Err(Error::Io { .. })), "a link to nothing is no empty state");
+        FileStore::new(&real).swap(&Document::new(), None).await.expect("written");
+        let (document, etag) = store.load().await.expect("readable").expect("there");
+        store.swap(&Document { serial: 1, ..document }, Some(&etag)).await.expect("written");
+        assert!(fs::symlink_metadata(&store.path).expect("there").is_symlink());
+        let stored = FileStore::new(&real).load().await.expect("readable").expect("there").0;
+        assert_eq!(stored.serial, 1);
     }
 
     #[tokio::test]

@@ -56,6 +56,11 @@ impl Ecomctl {
 
     /// Runs the program to its end, without a terminal.
     pub(crate) fn run<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Ended {
+        self.run_into(args, Stdio::piped())
+    }
+
+    /// The same, with the result going elsewhere.
+    pub(crate) fn run_into<'a>(&self, args: impl IntoIterator<Item = &'a str>, out: impl Into<Stdio>) -> Ended {
         let kept = ["PATH", "LD_LIBRARY_PATH"].into_iter().filter_map(|it| Some((it, std::env::var_os(it)?)));
         let output = Command::new(env!("CARGO_BIN_EXE_ecomctl"))
             .args(args)
@@ -64,6 +69,7 @@ impl Ecomctl {
             .envs(&self.environment)
             .current_dir(self.root())
             .stdin(Stdio::null())
+            .stdout(out)
             .output()
             .expect("the program starts");
         let text = |it: Vec<u8>| {

@@ -82,7 +82,7 @@ fn nothing_is_coloured_away_from_a_terminal() {
 
 #[test]
 fn a_project_elsewhere_is_named_by_a_flag() {
-    let project = Ecomctl::in_project([]);
+    let project = Ecomctl::in_project([("stacks/local.yaml", EMPTY)]);
     let elsewhere = project.root().display().to_string();
     let ended = Ecomctl::nowhere().run(["-C", &elsewhere, "state", "show", "local"]).exits(0);
     assert_eq!(ended.out, "Nothing is recorded of `local`: it was never applied from here.\n");
@@ -111,4 +111,47 @@ fn verbs_that_read_files_need_no_cloud() {
         let ended = project.run(args.iter().copied()).exits(0);
         assert!(!ended.out.is_empty() && ended.err.is_empty(), "{args:?}: {ended:#?}");
     }
+}
+
+#[test]
+fn a_stack_that_is_neither_defined_nor_recorded_does_not_exist() {
+    let project = Ecomctl::in_project([("stacks/local.yaml", EMPTY)]);
+    for args in [["state", "show", "nope"], ["state", "show", "Nope"], ["state", "show", "../../x"]] {
+        project.run(args).exits(2).without_result();
+    }
+    project.run(["unprotect", "../../x", "topic.a"]).exits(2).without_result();
+}
+
+#[test]
+fn a_state_that_cannot_be_read_is_no_internal_error() {
+    for state in ["{\"schema\":1,", "{\"schema\":99}"] {
+        let project = Ecomctl::in_project([("stacks/local.yaml", EMPTY), (".ecomctl/state/local.json", state)]);
+        let ended = project.run(["state", "show", "local"]).exits(5).without_result();
+        assert!(ended.err.contains("help:"), "{ended:#?}");
+    }
+}
+
+#[test]
+fn what_the_environment_asks_for_in_vain_is_refused() {
+    let project = Ecomctl::in_project([("stacks/local.yaml", EMPTY)]).env("ECOMCTL_PORTS", "fre");
+    let ended = project.run(["diff", "local"]).exits(2).without_result();
+    assert!(ended.err.contains("ECOMCTL_PORTS"), "{ended:#?}");
+}
+
+#[test]
+fn a_time_that_no_shop_can_have_had() {
+    let project = Ecomctl::in_project([("stacks/local.yaml", EMPTY)]);
+    for time in ["0001-01-01T00:00:00Z", "-009999-01-01T00:00:00Z"] {
+        let ended = project.run(["produce", "local", "--until", time]).exits(2).without_result();
+        assert!(ended.err.contains("it must lie between 2000 and 2100"), "{ended:#?}");
+    }
+}
+
+/// A device that takes nothing, as a full disk does.
+#[test]
+fn a_result_that_cannot_be_written_is_no_success() {
+    let project = Ecomctl::in_project([("stacks/local.yaml", EMPTY)]);
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let ended = project.run_into(["validate"], full).exits(5);
+    assert!(ended.err.contains("the result could not be written"), "{ended:#?}");
 }

@@ -88,7 +88,7 @@ async fn diff_works_while_another_run_is_at_work(place: &Place) {
     let host = nix::unistd::gethostname().expect("a name").to_string_lossy().into_owned();
     let pid = std::process::id();
     let (user, run) = ("somebody".to_owned(), uuid::Uuid::new_v4());
-    let holder = Holder { user, host: host.clone(), pid, run, ci: None, commit: None };
+    let holder = Holder { user, host: host.clone(), pid, start: None, boot: None, run, ci: None, commit: None };
     let session = Session::acquire(Arc::new(store), holder).await.expect("free");
     place.run(&["diff", STACK, "--exit-code"]).await.exits(0).changes_nothing("diff during another run");
     for verb in [&["up", STACK][..], &["teardown", STACK, "--yes"]] {

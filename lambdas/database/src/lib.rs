@@ -52,6 +52,14 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Says whether `PostgreSQL` was reached, and has no database of this name.
+    pub fn is_missing(&self) -> bool {
+        let Self::Connect { source, .. } = self else { return false };
+        source.code() == Some(&postgres::error::SqlState::INVALID_CATALOG_NAME)
+    }
+}
+
 /// The whole story of a driver's error on one line: the server's words, or the chain of causes.
 pub fn reason(error: &postgres::Error) -> String {
     if let Some(server) = error.as_db_error() {

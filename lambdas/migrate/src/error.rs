@@ -63,6 +63,7 @@ impl From<Error> for Diagnostic {
             Error::OutOfOrder { .. } => "MigrationOutOfOrder",
             Error::Failed { .. } => "MigrationFailed",
             Error::Locked => "MigrationLocked",
+            Error::Connect(ref error) if error.is_missing() => "DatabaseMissing",
             Error::Connect(_) => "DatabaseUnreachable",
             Error::Database(_) => "DatabaseFailed",
         };

@@ -220,3 +220,12 @@ async fn runs_at_the_same_time_apply_each_migration_once() {
     }
     assert_eq!(running.join_all().await.iter().sum::<usize>(), shop().len());
 }
+
+#[tokio::test]
+async fn a_database_that_is_gone_is_told_from_one_that_cannot_be_reached() {
+    let gone = Target { name: "never_made".to_owned(), ..Target::new() };
+    for action in ["status", "drop"] {
+        let error = gone.invoke(action, &[]).await.unwrap_err();
+        assert_eq!(error.error_type, "DatabaseMissing", "{}", error.error_message);
+    }
+}

@@ -23,6 +23,8 @@ use crate::{
 static JARS: Mutex<BTreeMap<String, (Jar, Owner)>> = Mutex::new(BTreeMap::new());
 /// Whether the provider denies what is asked.
 static DENIES: AtomicBool = AtomicBool::new(false);
+/// What is put in the way of writing the state as soon as a jar is made.
+static BLOCKS: Mutex<Option<std::path::PathBuf>> = Mutex::new(None);
 static KIND: &[&dyn Kind] = &[&Of::<Jar>::new()];
 
 /// A thing that holds data.
@@ -57,6 +59,9 @@ impl Resource for Jar {
             return Err(client::Error::new("jars", "CreateJar", Reason::Denied, "AccessDenied: no").into());
         }
         JARS.lock().expect("nobody panicked").insert(name.physical.clone(), (self.clone(), name.owner.clone()));
+        if let Some(path) = BLOCKS.lock().expect("nobody panicked").as_ref() {
+            std::fs::create_dir(path).expect("created");
+        }
         Ok(())
     }
 
@@ -125,6 +130,17 @@ async fn from_nothing_to_nothing() {
     assert_eq!((document.lease, document.definition), (None, None), "the lease is given back, and nothing was applied");
 
     DENIES.store(false, Ordering::SeqCst);
+    let blocked = home.path().join("state/test.new");
+    *BLOCKS.lock().expect("nobody panicked") = Some(blocked.clone());
+    let ended_at = run.change(Goal::Up, &no).await.expect_err("the state could not be written");
+    assert_eq!((ended_at.exit(), jars()), (Exit::Incomplete, 1), "{ended_at:?}");
+    assert!(ended_at.diagnostic().to_string().contains("is incomplete"), "{ended_at:?}");
+    *BLOCKS.lock().expect("nobody panicked") = None;
+    std::fs::remove_dir(blocked).expect("removed");
+    // The lease could not be given back either, and this process, which held it, still runs.
+    let store = run.project.store("test").expect("a name");
+    let (document, etag) = store.load().await.expect("readable").expect("there");
+    store.swap(&Document { lease: None, ..document }, Some(&etag)).await.expect("written");
     assert_eq!(ended(run.change(Goal::Up, &no).await), Exit::Done);
     let document = run.document().await.expect("a state");
     assert_eq!(document.definition.as_ref().map(|it| it.hash.as_str()), Some("ab".repeat(32).as_str()));
@@ -137,7 +153,7 @@ async fn from_nothing_to_nothing() {
 
     let mut other = who::holder(home.path());
     other.host = "elsewhere".to_owned();
-    let held = Session::acquire(run.project.store("test"), other).await.expect("a lease");
+    let held = Session::acquire(run.project.store("test").expect("a name"), other).await.expect("a lease");
     assert_eq!(ended(run.change(Goal::Up, &no).await), Exit::Locked);
     let document = run.document().await.expect("a state can be read while another run holds the lease");
     assert!(run.plan(&document, Goal::Up).await.expect("a plan").is_empty());

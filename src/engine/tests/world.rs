@@ -57,6 +57,8 @@ pub(super) struct World {
     /// What stays: it does not hold up the deletion of what it uses, since it may be replaced.
     pub(super) kept: BTreeSet<Address>,
     pub(super) log: Vec<String>,
+    /// What cannot be read, and for how many looks.
+    pub(super) unreadable: BTreeMap<Address, u32>,
 }
 
 /// A kind of the simulated cloud.
@@ -160,15 +162,18 @@ impl Kind for Fake {
             let mut world = self.world.lock().expect("not poisoned");
             let look = |name: &Name| {
                 let id = self.find(&world, name)?;
+                let dark = world.unreadable.get_mut(&name.owner.address).filter(|it| **it > 0);
+                let dark = dark.map(|it| *it -= 1).is_some();
                 let thing = world.things.get_mut(&id)?;
                 let phase = match thing.pending {
+                    _ if dark => Phase::Unreadable("nobody answers".to_owned()),
                     0 => Phase::Ready,
                     _ => Phase::Pending("CREATING".to_owned()),
                 };
                 thing.pending = thing.pending.saturating_sub(1);
                 let ownership = thing.owner.clone().map_or(Ownership::Foreign, Ownership::Tagged);
                 Some(Observation {
-                    observed: thing.spec.clone(),
+                    observed: if dark { json!({}) } else { thing.spec.clone() },
                     identity: Identity { id: Some(id.clone()), ownership },
                     phase,
                     outputs: [("id", id.clone())].into(),

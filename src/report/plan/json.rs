@@ -6,13 +6,14 @@
 //!   "stack": "staging", "lineage": "<uuid>", "serial": 12, "definition": "<sha256>",
 //!   "last_applied": { "at": "<RFC 3339>", "by": "ci@runner", "commit": "a1b2c3d…" | null } | null,
 //!   "changes": true,
-//!   "counts": { "create": 1, "update": 2, "replace": 0, "delete": 0, "refused": 1, "unchanged": 41 },
+//!   "counts": { "create": 1, "update": 2, "settle": 0, "replace": 0, "delete": 0, "refused": 1, "unchanged": 41 },
 //!   "steps": [{
-//!     "address": "function.ingest", "action": "create" | "update" | "replace" | "delete",
+//!     "address": "function.ingest", "action": "create" | "update" | "settle" | "replace" | "delete",
 //!     "physical": "staging-ingest", "id": "arn:…" | null,
 //!     "changes": [{ "field": "memory", "from": "256MiB", "to": "512MiB", "cause": "edit" | "drift", "waits_for"?: "kind.name" }],
 //!     "unknown": { "<field>": "<the address it waits for>" },
-//!     "after": ["<address>"], "resumes": false, "protect": false, "loses_data": false,
+//!     "after": ["<address>"], "resumes": false, "found": false, "awaits": "modifying" | null,
+//!     "unreadable": "<why>" | null, "protect": false, "protects": false, "loses_data": false,
 //!     "refused": { "field": "partitions" | null, "reason": "…", "help": "…" } | null
 //!   }],
 //!   "unchanged": ["topic.orders"],
@@ -20,7 +21,8 @@
 //! }
 //! ```
 //!
-//! `changes` says whether anything would be done or is refused: what `diff --exit-code` answers with 3. Steps stand in
+//! To settle is to wait until a resource is ready (`awaits`) or can be read (`unreadable`), and to record it; nothing is
+//! sent. `found` resources were there without a record. `changes` says whether anything would be done or is refused: what `diff --exit-code` answers with 3. Steps stand in
 //! the order of the plan. Fields are only ever added; anything else raises `schema`. It is a report, and no plan that
 //! could be applied.
 
@@ -67,7 +69,11 @@ fn step(it: &Step) -> Value {
         "unknown": it.unknown,
         "after": it.after,
         "resumes": it.resumes,
+        "found": it.found,
+        "awaits": it.awaits,
+        "unreadable": it.unreadable,
         "protect": it.protect,
+        "protects": it.protects,
         "loses_data": it.loses_data,
         "refused": it.refused,
     })

@@ -18,7 +18,11 @@ fn step(address: &str, action: Action) -> Step {
         after: [].into(),
         refs: [].into(),
         resumes: false,
+        found: false,
+        awaits: None,
+        unreadable: None,
         protect: false,
+        protects: false,
         loses_data: false,
         refused: None,
     }
@@ -44,7 +48,7 @@ fn everything() -> Plan {
     ];
     let mut refunds = step("topic.refunds", Action::Create);
     refunds.desired = json!({ "cluster": "events", "partitions": 6, "retention": "7d", "config": {} });
-    refunds.protect = true;
+    (refunds.protect, refunds.protects) = (true, true);
     let mut orders = step("topic.orders", Action::Update);
     orders.changes = vec![change("partitions", json!(12), json!(8), Cause::Edit)];
     orders.refused = Some(Refusal {
@@ -195,6 +199,7 @@ fn everything_as_json() {
       "counts": {
         "create": 2,
         "update": 3,
+        "settle": 0,
         "replace": 1,
         "delete": 2,
         "refused": 1,
@@ -210,7 +215,11 @@ fn everything_as_json() {
           "unknown": {},
           "after": [],
           "resumes": true,
+          "found": false,
+          "awaits": null,
+          "unreadable": null,
           "protect": false,
+          "protects": false,
           "loses_data": false,
           "refused": null
         },
@@ -242,7 +251,11 @@ fn everything_as_json() {
           "unknown": {},
           "after": [],
           "resumes": false,
+          "found": false,
+          "awaits": null,
+          "unreadable": null,
           "protect": false,
+          "protects": false,
           "loses_data": false,
           "refused": null
         }
@@ -280,13 +293,61 @@ fn an_update_without_changes_says_why_it_is_there() {
     role.changes = vec![change("path", json!("/"), json!("/ecomctl/"), Cause::Edit)];
     let mut ingest = step("function.ingest", Action::Update);
     ingest.after = [role.address.clone()].into();
-    let plan = plan(vec![role, ingest, step("topic.orders", Action::Update)]);
+    let plan = plan(vec![role, ingest, step("topic.orders", Action::Settle)]);
     insta::assert_snapshot!(text(&view(&plan), Style::PLAIN), @r"
-    staging · 2 to change, 0 to create, 1 to replace, 0 to delete (0 unchanged) · last applied 2 h ago by ci@runner (a1b2c3d)
+    staging · 1 to change, 0 to create, 1 to settle, 1 to replace, 0 to delete (0 unchanged) · last applied 2 h ago by ci@runner (a1b2c3d)
       ± role.ingest      deleted and created anew · path /→/ecomctl/
       ~ function.ingest  looked at again, as role.ingest is replaced
-      ~ topic.orders     recorded anew; nothing is sent
+      … topic.orders     recorded anew; nothing is sent
     Apply this: ecomctl up staging
+    ");
+}
+
+#[test]
+fn what_is_only_looked_at_says_why() {
+    let mut shop = step("database.shop", Action::Settle);
+    shop.awaits = Some("backing-up".to_owned());
+    let mut schema = step("schema.shop", Action::Settle);
+    schema.unreadable = Some("s-migrate failed: no connection\nto the database".to_owned());
+    let mut orders = step("topic.orders", Action::Settle);
+    orders.found = true;
+    let mut payments = step("topic.payments", Action::Settle);
+    (payments.protect, payments.protects) = (true, true);
+    let plan = plan(vec![shop, schema, orders, payments]);
+    insta::assert_snapshot!(text(&view(&plan), Style::PLAIN), @r"
+    staging · 0 to change, 0 to create, 4 to settle, 0 to delete (0 unchanged) · last applied 2 h ago by ci@runner (a1b2c3d)
+      … database.shop   waits until it is ready: it is backing-up now
+      ? schema.shop     cannot be read, looked at again once what it needs is done: s-migrate failed: no connection to the database
+      … topic.orders    found by its name and tags, and recorded
+      … topic.payments  protected from now on
+    Apply this: ecomctl up staging
+    ");
+    assert_eq!(json(&view(&plan))["changes"], true);
+}
+
+#[test]
+fn what_is_gone_from_the_file_has_no_default_and_no_second_full_stop() {
+    let refused = |field: &str, reason: &str, help: &str| {
+        Some(Refusal { field: Some(field.to_owned()), reason: reason.to_owned(), help: help.to_owned() })
+    };
+    let mut topic = step("topic.orders", Action::Update);
+    topic.changes = vec![change("partitions", json!(6), json!(3), Cause::Edit)];
+    topic.refused = refused("partitions", "Keep 6.", "");
+    let mut schema = step("schema.shop", Action::Update);
+    schema.changes = vec![
+        change("migrations.0003", json!("3e216eb6"), Value::Null, Cause::Edit),
+        change("structure.table public.payments", json!("it is gone"), Value::Null, Cause::Drift),
+    ];
+    schema.refused = refused("structure.table public.payments", "it is not as the migrations left it", "undo that");
+    let mut ingest = step("function.ingest", Action::Update);
+    ingest.changes = vec![change("environment.DEBUG", json!("1"), Value::Null, Cause::Drift)];
+    let plan = plan(vec![topic, schema, ingest]);
+    insta::assert_snapshot!(text(&view(&plan), Style::PLAIN), @r"
+    staging · 1 to change, 0 to create, 0 to delete, 2 refused (0 unchanged) · last applied 2 h ago by ci@runner (a1b2c3d)
+      ! topic.orders     partitions 6→3  REFUSED: Keep 6.
+      ! schema.shop      migrations.0003 3e216eb6→removed · structure.table public.payments  REFUSED: it is not as the migrations left it. undo that.
+      ≠ function.ingest  environment.DEBUG unset→1 changed outside ecomctl · will be removed
+    Nothing is applied while anything is refused: mend the lines marked `!` first.
     ");
 }
 

@@ -49,7 +49,10 @@ impl Bars {
                     bar.set_message(format!("{on} (at most {})", human::duration(*patience)));
                 }
             }
-            Event::Finished { address, .. } | Event::Failed { address, .. } | Event::Skipped { address, .. } => {
+            Event::Finished { address, .. }
+            | Event::Failed { address, .. }
+            | Event::Unfinished { address, .. }
+            | Event::Skipped { address, .. } => {
                 if let Some(bar) = self.drawn.remove(address) {
                     bar.finish_and_clear();
                     self.multi.remove(&bar);

@@ -5,11 +5,13 @@
 //! {"event":"waiting","address":"…","on":"CREATING","elapsed_ms":15000,"patience_ms":600000,"settled":0,"total":17}
 //! {"event":"finished","address":"…","action":"create","elapsed_ms":840,"settled":1,"total":17}
 //! {"event":"failed","address":"…","action":"create","message":"…","settled":2,"total":17}
+//! {"event":"unfinished","address":"…","action":"create","on":"CREATING","settled":2,"total":17}
 //! {"event":"skipped","address":"…","action":"create","because_of":"function.ingest","settled":3,"total":17}
 //! {"event":"interrupted","running":["…"]}
 //! ```
 //!
-//! `because_of` is null when the run was interrupted. `settled` counts the steps that finished, failed or were skipped.
+//! `because_of` is null when the run was interrupted. `settled` counts the steps that came to an end, whichever.
+//! `action` is as in a plan's JSON.
 
 use std::time::Duration;
 
@@ -29,6 +31,9 @@ pub(super) fn line(event: &Event, settled: usize, total: usize) -> Value {
         }
         Event::Failed { address, action, message } => {
             json!({ "event": "failed", "address": address, "action": action, "message": message })
+        }
+        Event::Unfinished { address, action, on } => {
+            json!({ "event": "unfinished", "address": address, "action": action, "on": on })
         }
         Event::Skipped { address, action, because_of } => {
             json!({ "event": "skipped", "address": address, "action": action, "because_of": because_of })

@@ -55,6 +55,10 @@ impl Lines {
                 let text = format!("FAILED, cannot {action}: {}", message.replace('\n', "\n    "));
                 Some(self.line("✗", Tone::Bad, address, &text))
             }
+            Event::Unfinished { address, on, .. } => {
+                self.settle(address);
+                Some(self.line("·", Tone::Change, address, &format!("left unfinished: {on}")))
+            }
             Event::Skipped { address, because_of, .. } => {
                 self.settle(address);
                 let why = because_of.as_ref().map_or_else(|| "interrupted".to_owned(), |it| format!("needs {it}"));
@@ -85,6 +89,7 @@ pub(super) fn waiting(on: &str, elapsed: Duration, patience: Duration) -> String
 pub(super) const fn begin(action: Action) -> &'static str {
     match action {
         Action::Noop => "looking",
+        Action::Settle => "waiting until it is ready",
         Action::Update => "changing",
         Action::Replace => "replacing",
         Action::Create => "creating",
@@ -96,6 +101,7 @@ pub(super) const fn begin(action: Action) -> &'static str {
 const fn done(action: Action) -> &'static str {
     match action {
         Action::Noop => "as it was",
+        Action::Settle => "ready and recorded",
         Action::Update => "changed",
         Action::Replace => "replaced",
         Action::Create => "created",
@@ -129,7 +135,7 @@ mod tests {
             wait(30, "rebooting"),
             Event::Failed { address: ingest.clone(), action: Action::Create, message },
             Event::Skipped { address: trigger, action: Action::Create, because_of: Some(ingest) },
-            Event::Finished { address: shop.clone(), action: Action::Update, elapsed: Duration::from_secs(95) },
+            Event::Unfinished { address: shop.clone(), action: Action::Update, on: "rebooting".to_owned() },
         ];
         let mut lines = Lines::new(4, 15, Style::PLAIN);
         let log: Vec<_> = events.iter().filter_map(|it| lines.event(it)).collect();
@@ -141,7 +147,7 @@ mod tests {
         [1/4] … database.shop    waiting: rebooting, for 18 s of at most 30 min
         [2/4] ✗ function.ingest  FAILED, cannot create: lambda CreateFunction: AccessDenied: not allowed (request 0f3a)
         [3/4] · trigger.orders   not begun: needs function.ingest
-        [4/4] ✓ database.shop    changed in 1 min 35 s
+        [4/4] · database.shop    left unfinished: rebooting
         ");
     }
 }

@@ -39,6 +39,8 @@ pub enum Phase {
     Failed(String),
     /// On its way out.
     Deleting,
+    /// It may be there, and cannot be asked what it is like; the text says why. Nothing is observed of it then.
+    Unreadable(String),
 }
 
 /// Values that other resources and the user may read. Never a secret.

@@ -148,3 +148,24 @@ fn mistakes_as_json() {
     }
     "#);
 }
+
+#[test]
+fn a_line_as_long_as_a_file_is_shown_in_part() {
+    let long = "é".repeat(200_000);
+    for text in
+        [format!("stack: {{ tags: {{ a: {long} }}, target: moon }}\n"), format!("stack: {{ target: {long} }}\n")]
+    {
+        let shown = mistakes(&text);
+        assert!(shown.len() < 4_000 && shown.contains("target"), "{} bytes: {:.3000}", shown.len(), shown);
+    }
+    let around = format!("# {long}\nstack: {{ target: moon }}\n# {long}\n");
+    let shown = mistakes(&around);
+    assert!(shown.len() < 4_000 && shown.contains("stacks/local.yaml:2:"), "{} bytes: {:.3000}", shown.len(), shown);
+}
+
+#[test]
+fn very_many_mistakes_are_counted() {
+    let lines: String = (0..20_000).map(|it| format!("    t{it}: 1\n")).collect();
+    let text = mistakes(&format!("resources:\n  topic:\n{lines}"));
+    assert!(text.contains("stack `local` has 20000 mistakes"), "{text:.300}");
+}

@@ -133,3 +133,40 @@ fn names_are_those_that_can_be_brought_up() {
     assert_eq!(super::super::root(&root.path().join("stacks")).expect("above"), root.path());
     assert!(super::super::root(Path::new("/")).expect_err("none").is_usage());
 }
+
+/// What happens to lie in `stacks/` and is no file is told for what it is, and never waited for.
+#[test]
+fn what_is_no_file_is_told_for_what_it_is() {
+    let root = project(&[("good.yaml", ""), ("local.yaml", "extends: ../stacks\n")]);
+    let stacks = root.path().join("stacks");
+    fs::create_dir(stacks.join("adir.yaml")).expect("created");
+    std::os::unix::fs::symlink("loop.yaml", stacks.join("loop.yaml")).expect("a link");
+    std::os::unix::fs::symlink("/dev/zero", stacks.join("zero.yaml")).expect("a link");
+    let made = std::process::Command::new("mkfifo").arg(stacks.join("pipe.yaml")).status().expect("started");
+    assert!(made.success());
+    for (name, told) in [
+        ("adir", "stacks/adir.yaml is a directory, not a file"),
+        ("zero", "stacks/zero.yaml is a pipe or a device, not a file"),
+        ("pipe", "stacks/pipe.yaml is a pipe or a device, not a file"),
+        ("local", "stacks is a directory, not a file"),
+        ("loop", "stacks/loop.yaml cannot be read: "),
+    ] {
+        let err = load(root.path(), name, kinds::KINDS).expect_err("no stack");
+        assert!(!err.is_usage() && render(&err).contains(told), "{name}: {}", render(&err));
+    }
+    let names = super::super::names(root.path()).expect("listed");
+    assert_eq!(names, ["adir", "good", "local", "loop", "pipe", "zero"], "none is passed over");
+}
+
+#[test]
+fn a_file_under_a_name_that_is_passed_over_is_pointed_at() {
+    let root = project(&[("Staging.yaml", ""), ("x.yml", "")]);
+    for (name, help) in [
+        ("Staging", "there is stacks/Staging.yaml: rename it to `staging.yaml`"),
+        ("staging", "there is stacks/Staging.yaml: rename it to `staging.yaml`"),
+        ("x", "there is stacks/x.yml: rename it to `x.yaml`"),
+    ] {
+        let err = load(root.path(), name, kinds::KINDS).expect_err("no stack");
+        assert!(err.is_usage() && render(&err).contains(help), "{name}: {}", render(&err));
+    }
+}
