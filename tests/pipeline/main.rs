@@ -4,6 +4,8 @@
 
 mod agreement;
 mod killed;
+mod lake;
+mod notebooks;
 mod oracle;
 mod order;
 mod place;
