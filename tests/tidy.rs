@@ -67,13 +67,12 @@ fn code_of(text: &str) -> Vec<(usize, String)> {
     let mut code = Vec::new();
     while let Some((i, line)) = lines.next() {
         if line.trim() == "#[cfg(test)]" {
-            // What Rustfmt laid out ends on its first line, or with a brace below its first letter.
+            // What Rustfmt laid out ends on its own first line, or with a brace alone below its first letter.
             let depth = line.len() - line.trim_start().len();
-            let ends = |it: &str| {
-                let here = it.len() - it.trim_start().len() == depth && !it.trim_start().starts_with("#[");
-                here && (it.ends_with([';', ',']) || it.ends_with('}'))
-            };
-            lines.by_ref().find(|(_, it)| ends(it));
+            let item = lines.by_ref().find(|it| !it.1.trim_start().starts_with("#["));
+            if item.is_some_and(|it| !it.1.ends_with([';', ',', '}'])) {
+                lines.by_ref().find(|it| it.1.strip_prefix(&" ".repeat(depth)) == Some("}"));
+            }
         } else if !line.trim_start().starts_with("//") {
             code.push((i + 1, line.to_owned()));
         }

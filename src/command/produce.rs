@@ -137,11 +137,12 @@ impl Args {
 
 /// Reads a time that a shop can have had.
 fn until(text: &str) -> Result<Timestamp, String> {
-    let time: Timestamp = text.parse().map_err(|err: jiff::Error| err.to_string())?;
-    let year = time.to_zoned(jiff::tz::TimeZone::UTC).year();
-    match (2000..2100).contains(&year) {
-        true => Ok(time),
-        false => Err("it must lie between 2000 and 2100".to_owned()),
+    let time: Result<Timestamp, _> = text.parse();
+    match time {
+        Ok(it) if (2000..2100).contains(&it.to_zoned(jiff::tz::TimeZone::UTC).year()) => Ok(it),
+        Err(err) if !text.starts_with('-') => Err(err.to_string()),
+        // A year before the first is beyond what the library takes, and it says so at length.
+        Ok(_) | Err(_) => Err("it must lie between 2000 and 2100".to_owned()),
     }
 }
 
