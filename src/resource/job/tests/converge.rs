@@ -157,6 +157,8 @@ impl World {
             user: "tests".into(),
             host: "here".into(),
             pid: std::process::id(),
+            start: None,
+            boot: None,
             run: uuid::Uuid::new_v4(),
             ci: None,
             commit: None,
