@@ -16,6 +16,31 @@ dashboard-check *words:
     cargo build --bin ecomctl
     python3 tests/dashboard/check.py {{ words }}
 
+# The Spark job's suite on Sail, with a PostgreSQL of this machine (or a URL of one).
+notebooks postgres="system":
+    test -d target/notebooks-sail || python3 -m venv target/notebooks-sail
+    target/notebooks-sail/bin/pip install --quiet --require-hashes -r notebooks/tests/requirements.txt
+    cd notebooks && ../target/notebooks-sail/bin/python -m pytest --postgres {{ postgres }} -k "not oracle"
+    cd notebooks && ../target/notebooks-sail/bin/python -m pytest --postgres {{ postgres }} -k oracle --tables-out ../target/gold-sail
+
+# The same on classic Spark with the real Delta Lake; its tables must equal those that `just notebooks` left.
+notebooks-classic postgres="system":
+    test -d target/notebooks-classic || python3 -m venv target/notebooks-classic
+    target/notebooks-classic/bin/pip install --quiet --require-hashes -r notebooks/tests/requirements-classic.txt
+    cd notebooks && ../target/notebooks-classic/bin/python -m pytest --postgres {{ postgres }} --engine classic --tables-equal ../target/gold-sail
+
+# Events in, gold tables out, against oracles: the lake's part of the pipeline's tests.
+lake:
+    cargo test --test pipeline lake::
+
+# The official Databricks SDK, boto3 and the AWS SDK against the local cloud.
+peers:
+    cargo test --test local
+
+# Kills `up` at any request, and runs it again; `diff` changes nothing.
+kills:
+    cargo test --test cloud
+
 # Measures the whole pipeline: events per second, and where the processor time goes.
 bench:
     cargo bench --bench throughput
