@@ -34,13 +34,11 @@ impl Process {
 /// Says whether the process that had this number, and began then where that is known, certainly runs no more. One that
 /// cannot be looked at counts as alive.
 pub fn is_gone(pid: u32, start: Option<u64>) -> bool {
-    match stat(pid) {
-        Some(it) => it.is_over() || start.is_some_and(|start| start != it.start),
-        None => {
-            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-            pid.is_some_and(|it| matches!(test_kill_process(it), Err(Errno::SRCH)))
-        }
+    if let Some(it) = stat(pid) {
+        return it.is_over() || start.is_some_and(|start| start != it.start);
     }
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|it| matches!(test_kill_process(it), Err(Errno::SRCH)))
 }
 
 /// Returns what tells this run of the machine from those before; none where the kernel does not tell.

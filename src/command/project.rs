@@ -124,7 +124,7 @@ fn check_ports(wanted: Option<&OsStr>) -> Result<()> {
     match wanted.filter(|it| !it.is_empty() && *it != "free") {
         None => Ok(()),
         Some(it) => Err(error::Problem::Usage {
-            message: format!("the environment variable ECOMCTL_PORTS is {it:?}, which means nothing"),
+            message: format!("the environment variable ECOMCTL_PORTS is `{}`, which means nothing", it.display()),
             help: Some("set it to `free`, for free ports that are chosen once, or leave it out".to_owned()),
         }
         .into()),
@@ -148,7 +148,7 @@ mod tests {
         assert!([None, Some(""), Some("free")].into_iter().all(|it| check_ports(it.map(OsStr::new)).is_ok()));
         let err = check_ports(Some(OsStr::new("fre"))).expect_err("no such ports");
         assert_eq!(err.exit(), crate::command::Exit::Usage);
-        assert!(err.diagnostic().to_string().contains("\"fre\""), "{err:?}");
+        assert!(err.diagnostic().to_string().contains("`fre`"), "{err:?}");
     }
 
     #[test]

@@ -109,15 +109,15 @@ impl Run {
     async fn hold(&self) -> Result<(Session, Holder)> {
         let holder = who::holder(&self.project.root);
         let mut session = pin!(Session::acquire(self.project.store(&self.stack.name)?, holder.clone()));
-        let session = match tokio::time::timeout(SILENCE, &mut session).await {
-            Ok(it) => it,
-            Err(_) => {
-                let most = human::duration(TTL);
-                self.terminal.note(&format!(
-                    "another run's lease on this stack is from the future; watching for up to {most} whether that run lives"
-                ));
-                session.await
-            }
+        let taken = tokio::time::timeout(SILENCE, &mut session).await;
+        let session = if let Ok(it) = taken {
+            it
+        } else {
+            let most = human::duration(TTL);
+            self.terminal.note(&format!(
+                "another run's lease on this stack is from the future; watching for up to {most} whether that run lives"
+            ));
+            session.await
         };
         Ok((session.map_err(of_session)?, holder))
     }

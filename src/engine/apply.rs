@@ -60,7 +60,8 @@ pub struct Mandate<'a> {
     pub consent: &'a BTreeSet<Address>,
     /// Who is told what happens.
     pub events: &'a UnboundedSender<Event>,
-    /// Ends the run early: nothing new is begun, and what is under way is awaited for [`GRACE`] at most.
+    /// Ends the run early: nothing new is begun, and what is under way is awaited for [`GRACE`] at most. A request that
+    /// was sent is awaited until its answer: what came of it must be recorded.
     pub cancel: &'a CancellationToken,
 }
 

@@ -43,6 +43,7 @@ impl fmt::Display for Action {
 
 /// One resource's part of a plan.
 #[derive(Clone, Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a remark of its own, and any may go with any other")]
 pub struct Step {
     /// Whose step it is.
     pub address: Address,

@@ -330,7 +330,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         leave(&*store(&folder), |it| {
             it.ttl_seconds = u64::MAX;
-            it.beat = it.beat - TTL;
+            it.beat -= TTL;
         })
         .await;
         Session::acquire(store(&folder), holder(2, "here")).await.expect("expired, whatever it says");
