@@ -236,7 +236,7 @@ async fn a_strangers_job_of_the_same_name_is_not_taken() {
     });
     let plan = world.plan(Goal::Up).await;
     let refused = plan.steps[0].refused.as_ref().expect("refused");
-    assert!(refused.help.contains("ecomctl adopt s job.nightly"), "{refused:?}");
+    assert!(refused.reason.starts_with("s-nightly exists already and is not ours"), "{refused:?}");
 }
 
 #[tokio::test]
