@@ -43,6 +43,7 @@ impl LiveCatalog {
 
 impl Resource for Catalog {
     const FIELDS: &'static [(&'static str, Field)] = &[("name", Field::Defaulted)];
+    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     type Live = LiveCatalog;
 
     fn physical_name(&self, scope: &Scope, name: &str) -> String {

@@ -78,6 +78,7 @@ impl LiveTable {
 
 impl Resource for Table {
     const FIELDS: &'static [(&'static str, Field)] = &[("catalog", Field::Immutable), ("table", Field::Immutable)];
+    const OUTPUTS: &'static [&'static str] = &["arn", "name", "location"];
     type Live = LiveTable;
 
     /// The catalog's usual name stands for it also where it has another, which is not known here.

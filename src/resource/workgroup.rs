@@ -70,6 +70,7 @@ const fn yes() -> bool {
 
 impl Resource for Workgroup {
     const FIELDS: &'static [(&'static str, Field)] = &[("tags", Field::Defaulted)];
+    const OUTPUTS: &'static [&'static str] = &["arn", "name", "results"];
     type Live = LiveWorkgroup;
 
     fn check(&self) -> Vec<Flaw> {
