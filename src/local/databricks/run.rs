@@ -355,12 +355,11 @@ impl RunApi {
         if let Some(it) = keys.iter().find(|key| !run.tasks.iter().any(|it| it.key == **key)) {
             return Err(invalid(format!("Task {it} does not exist in run {}.", run.id)));
         }
-        // A loop that adds what depends on what was added before.
-        while it.rerun_dependent_tasks {
+        loop {
             let dependent = settings.tasks.iter().find(|task| {
                 !keys.contains(&task.task_key) && task.depends_on.iter().any(|it| keys.contains(&it.task_key))
             });
-            let Some(task) = dependent else { break };
+            let Some(task) = dependent.filter(|_| it.rerun_dependent_tasks) else { break };
             keys.push(task.task_key.clone());
         }
         if keys.is_empty() {
