@@ -29,7 +29,7 @@ pub(crate) async fn up_killed_at_any_request_converges(place: &Place, clean: &[A
         let before = place.proxy.visited().len();
         until_complete(place, begun).await;
         place.run(&["diff", STACK, "--exit-code"]).await.exits(0).changes_nothing("diff after the kills");
-        assert_eq!(world::everything(&place.aws).await, deployed, "the same world, and nothing twice");
+        assert_eq!(world::everything(place).await, deployed, "the same world, and nothing twice");
         let points = place.proxy.visited();
         eprintln!("killed at {} points, {:.0} s", points.len() - before, begun.elapsed().as_secs_f32());
         if missing(clean, &points).is_empty() {

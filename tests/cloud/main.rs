@@ -15,26 +15,30 @@ use place::{Place, STACK};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What the stack defines, by kind. Schemas live in their database and are seen by `diff` only.
-const DEFINED: [(&str, usize); 8] = [
+const DEFINED: [(&str, usize); 12] = [
     ("bucket", 1),
+    ("catalog", 2),
     ("cluster", 1),
     ("database", 1),
     ("function", 2),
+    ("job", 2),
     ("log_group", 2),
     ("role", 2),
+    ("table", 10),
     ("topic", 4),
     ("trigger", 4),
+    ("workgroup", 1),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pipeline_lives_and_dies_as_promised() {
     let place = Place::start().await;
-    let nothing = world::everything(&place.aws).await;
+    let nothing = world::everything(&place).await;
     assert_eq!(nothing, [""; 0], "the cloud is new");
 
     diff_of_an_empty_world_changes_nothing(&place).await;
     let up = place.run(&["up", STACK]).await.exits(0);
-    let deployed = world::everything(&place.aws).await;
+    let deployed = world::everything(&place).await;
     eprintln!("up: {} requests, {:.2} s: {deployed:?}", up.asked.len(), up.elapsed.as_secs_f32());
     for (kind, number) in DEFINED {
         assert_eq!(world::count(&deployed, kind), number, "{kind} in {deployed:#?}");
@@ -43,7 +47,7 @@ async fn the_pipeline_lives_and_dies_as_promised() {
     second_up_changes_nothing(&place).await;
     diff_of_a_deployed_world_changes_nothing(&place).await;
     diff_works_while_another_run_is_at_work(&place).await;
-    assert_eq!(world::everything(&place.aws).await, deployed);
+    assert_eq!(world::everything(&place).await, deployed);
 
     teardown_asks_first(&place).await;
     teardown_leaves_nothing(&place).await;
@@ -124,7 +128,7 @@ async fn teardown_leaves_nothing(place: &Place) {
     let args = ["teardown", STACK].into_iter().chain(flags.iter().map(String::as_str)).collect::<Vec<_>>();
     let ended = place.run(&args).await.exits(0);
     eprintln!("teardown: {} requests, {:.2} s", ended.asked.len(), ended.elapsed.as_secs_f32());
-    assert_eq!(world::everything(&place.aws).await, [""; 0], "what is left");
+    assert_eq!(world::everything(place).await, [""; 0], "what is left");
     let shown = place.run(&["state", "show", STACK, "--json"]).await.exits(0).out;
     let state: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     assert!(state["resources"].as_object().is_none_or(serde_json::Map::is_empty), "{shown}");

@@ -11,7 +11,10 @@ use std::{
 
 use ecomctl::{
     artifact,
-    client::aws::{Aws, Target},
+    client::{
+        aws::{Aws, Target},
+        databricks::{self, Databricks},
+    },
     local::{self, Endpoints, Home},
     resource::KINDS,
     stack,
@@ -33,6 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Place {
     pub(crate) proxy: Proxy,
     pub(crate) aws: Aws,
+    pub(crate) databricks: Databricks,
+    workspace: String,
     dir: TempDir,
 }
 
@@ -54,8 +59,17 @@ impl Place {
         let root = dir.path().join("project");
         fs::create_dir_all(root.join("stacks")).expect("created");
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for it in ["Cargo.toml", "Cargo.lock", "lambdas", "src", "templates", "tests", "rust-toolchain.toml", ".cargo"]
-        {
+        for it in [
+            "Cargo.toml",
+            "Cargo.lock",
+            "lambdas",
+            "notebooks",
+            "src",
+            "templates",
+            "tests",
+            "rust-toolchain.toml",
+            ".cargo",
+        ] {
             if repository.join(it).exists() {
                 symlink(repository.join(it), root.join(it)).expect("linked");
             }
@@ -84,13 +98,14 @@ impl Place {
         let cloud = Home::with_program(&home, Path::new(env!("CARGO_BIN_EXE_ecomctl"))).expect("a home");
         let cloud = cloud.with_software(&scratch.join("software")).expect("software").with_free_ports();
         let guard = Stop(&home);
-        let Endpoints { gateway, account, region, .. } =
+        let Endpoints { gateway, databricks: workspace, account, region, .. } =
             local::ensure(&cloud, &|it| eprintln!("{} {}", it.part, it.message)).await.expect("starts");
         let keys = Some((account, "secret".to_owned()));
         let aws = Aws::connect(&Target { region, endpoint: Some(gateway.clone()), keys }).await;
         let proxy = Proxy::before(&gateway);
+        let target = databricks::Target::ambient().host(Some(workspace.clone())).token("local");
         std::mem::forget(guard);
-        Self { proxy, aws, dir }
+        Self { proxy, aws, databricks: Databricks::new(target), workspace, dir }
     }
 
     /// Runs the program to its end, without a terminal, its requests going through the proxy.
@@ -114,6 +129,9 @@ impl Place {
             .env("AWS_ACCESS_KEY_ID", local::ACCOUNT)
             .env("AWS_SECRET_ACCESS_KEY", "x")
             .env("AWS_REGION", local::REGION)
+            .env("DATABRICKS_HOST", &self.workspace)
+            .env("DATABRICKS_TOKEN", "local")
+            .env("DATABRICKS_CONFIG_FILE", "/dev/null")
             .env("AWS_CONFIG_FILE", "/dev/null")
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .env_remove("AWS_PROFILE")

@@ -1,9 +1,10 @@
 //! Everything that there is in the cloud, as its own listings have it.
 
-use ecomctl::client::aws::Aws;
+use crate::place::Place;
 
 /// Lists everything in the account, sorted, with what is there twice named twice.
-pub(crate) async fn everything(aws: &Aws) -> Vec<String> {
+pub(crate) async fn everything(place: &Place) -> Vec<String> {
+    let aws = &place.aws;
     let mut found = Vec::new();
     let mut add = |kind: &str, name: Option<&str>| found.push(format!("{kind} {}", name.unwrap_or("?")));
 
@@ -31,6 +32,17 @@ pub(crate) async fn everything(aws: &Aws) -> Vec<String> {
         let topics = topics.send().await.expect("topics");
         topics.topics().iter().for_each(|it| add("topic", it.topic_name()));
     }
+    for it in aws.glue().databases().await.expect("catalogs") {
+        let tables = aws.glue().tables(&it.name).await.expect("tables");
+        tables.iter().for_each(|table| add("table", Some(&format!("{}.{}", it.name, table.name))));
+        add("catalog", Some(&it.name));
+    }
+    let groups = aws.athena().list_work_groups().send().await.expect("workgroups");
+    // That one every account has.
+    let own = groups.work_groups().iter().filter(|it| it.name() != Some("primary"));
+    own.for_each(|it| add("workgroup", it.name()));
+    let jobs = place.databricks.jobs().await.expect("jobs");
+    jobs.iter().for_each(|it| add("job", it.settings["name"].as_str()));
     found.sort();
     found
 }
