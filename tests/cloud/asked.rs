@@ -95,7 +95,7 @@ impl Asked {
     }
 }
 
-/// Replaces every UUID.
+/// Replaces every UUID, and what Secrets Manager puts behind a secret's name: a hyphen and six characters at random.
 fn plain(text: &str, names: &BTreeMap<String, String>) -> String {
     let mut found = String::new();
     let mut rest = text;
@@ -103,7 +103,8 @@ fn plain(text: &str, names: &BTreeMap<String, String>) -> String {
         let length = match rest.get(..36).filter(|it| Uuid::try_parse(it).is_ok()) {
             Some(it) => {
                 found.push_str(names.get(it).map_or("<id>", String::as_str));
-                36
+                let random = rest.get(36..43).filter(|_| text.contains(":secretsmanager:") && rest.len() == 43);
+                36 + random.filter(|it| it.starts_with('-')).map_or(0, str::len)
             }
             None => {
                 found.push(next);
