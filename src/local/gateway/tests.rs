@@ -61,14 +61,19 @@ async fn cloud(State(cloud): State<Cloud>, request: Request<Body>) -> Response<B
 /// A PostgreSQL without databases.
 #[derive(Debug, Default)]
 struct Roles {
+    /// How long it takes to make one.
+    slow: Duration,
     passwords: Mutex<BTreeMap<String, String>>,
     databases: Mutex<BTreeSet<String>>,
 }
 
 impl database::Server for Roles {
     fn role<'a>(&'a self, user: &'a str, password: &'a str) -> BoxFuture<'a, Result<(), String>> {
-        self.passwords.lock().expect("roles").insert(user.into(), password.into());
-        Box::pin(async { Ok(()) })
+        Box::pin(async move {
+            tokio::time::sleep(self.slow).await;
+            self.passwords.lock().expect("roles").insert(user.into(), password.into());
+            Ok(())
+        })
     }
 
     fn database<'a>(&'a self, name: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), String>> {
@@ -265,6 +270,30 @@ async fn an_instance_lives_through_a_crash_and_dies_by_the_rules() {
     .await;
     assert!(roles.passwords.lock().expect("roles").is_empty() && roles.databases.lock().expect("databases").is_empty());
     assert!(scene.cloud.0.lock().expect("the secrets").is_empty());
+}
+
+#[tokio::test]
+async fn what_was_asked_for_is_finished_though_the_client_is_gone() {
+    let data = tempfile::tempdir().expect("a folder");
+    let roles = Arc::new(Roles { slow: Duration::from_millis(300), ..Roles::default() });
+    let scene = scene(data.path(), &roles).await;
+    let rds = scene.aws.rds();
+    let create = rds.create_db_instance().db_instance_identifier("shop").db_instance_class("db.t4g.micro");
+    let create = create.engine("postgres").allocated_storage(20).db_name("shop").master_username("shop");
+    let seen = async {
+        until(|| async { rds.describe_db_instances().db_instance_identifier("shop").send().await.ok() }).await;
+    };
+    tokio::select! {
+        biased;
+        () = seen => (),
+        answer = create.manage_master_user_password(true).send() => panic!("answered too soon: {answer:?}"),
+    }
+    // The request is dropped now, and its connection with it.
+    until(|| async {
+        let it = rds.describe_db_instances().db_instance_identifier("shop").send().await.expect("the instance");
+        (it.db_instances().first()?.db_instance_status() == Some("available")).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
