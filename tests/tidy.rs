@@ -1,5 +1,7 @@
 //! The invariants of the repository, read from its sources. Every rule here is in `ARCHITECTURE.md`.
 
+#![expect(clippy::expect_used, reason = "a source that cannot be read breaks the rules")]
+
 use std::{
     collections::BTreeSet,
     fs,

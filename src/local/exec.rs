@@ -36,7 +36,7 @@ use super::{
 pub enum Identity {
     /// As whoever runs `ecomctl`.
     Same,
-    /// As root, who appears to be another user to the program: in a user namespace (user_namespaces(7)).
+    /// As root, who appears to be another user to the program: in a user namespace, see `user_namespaces(7)`.
     Appears {
         /// The user it appears to be.
         uid: u32,

@@ -85,7 +85,7 @@ impl Home {
         self.software.join("spark")
     }
 
-    /// Apache ECharts, an ES module: `index.js`, and what it loads.
+    /// Apache `ECharts`, an ES module: `index.js`, and what it loads.
     pub fn echarts(&self) -> PathBuf {
         self.software.join("echarts")
     }

@@ -76,10 +76,8 @@ impl Part {
         }
     }
 
-    /// The longest that it is given to become ready: it may have to recover what a crash left.
-    pub(crate) fn patience(self) -> Duration {
-        Duration::from_secs(120)
-    }
+    /// The longest that a part is given to become ready: it may have to recover what a crash left.
+    pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
     /// Prepares its data, the first time, and clears away what a crash left; then says how to start it.
     pub(crate) async fn command(self, parts: &Parts) -> Result<Command> {
@@ -100,12 +98,10 @@ impl Part {
     }
 }
 
-impl Parts {
-    /// A command without this program's own environment.
-    fn bare(&self, identity: Identity, end: Signal, program: &Path) -> Command {
-        // This very program, even when another build has taken its place on disk since.
-        let mut command = identity.command(Path::new("/proc/self/exe"), end, program);
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8").env("TZ", "UTC");
-        command
-    }
+/// A command without this program's own environment.
+fn bare(identity: Identity, end: Signal, program: &Path) -> Command {
+    // This very program, even when another build has taken its place on disk since.
+    let mut command = identity.command(Path::new("/proc/self/exe"), end, program);
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8").env("TZ", "UTC");
+    command
 }

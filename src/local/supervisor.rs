@@ -225,10 +225,10 @@ async fn live(part: Part, parts: &Parts, board: &Board, lane: &Lane) -> Result<E
                 () = lane.stop.cancelled() => end(part, &mut child, process, board).await,
             }
         }
-        () = sleep(part.patience()) => {
+        () = sleep(Part::PATIENCE) => {
             child.start_kill().ok();
             child.wait().await.ok();
-            let message = format!("it did not answer within {} s", part.patience().as_secs());
+            let message = format!("it did not answer within {} s", Part::PATIENCE.as_secs());
             End::Crashed {
                 after: Duration::ZERO,
                 why: Error::Part { part: name.to_owned(), message, log: log_tail(&parts.home, name) },

@@ -2,7 +2,7 @@
 //!
 //! One local cloud for everything, as its start is the dearest part; so one test, in parts that follow each other.
 
-#![expect(clippy::expect_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::expect_used, clippy::print_stderr, reason = "a test that cannot be set up has failed; what it measures is told")]
 
 mod asked;
 mod kills;
@@ -66,7 +66,7 @@ async fn diff_of_an_empty_world_changes_nothing(place: &Place) {
 async fn second_up_changes_nothing(place: &Place) {
     let resources = |it: &BTreeMap<_, Vec<u8>>| {
         let documents = it.values().filter_map(|it| serde_json::from_slice::<serde_json::Value>(it).ok());
-        documents.map(|it| it["resources"].clone()).filter(|it| !it.is_null()).next_back()
+        documents.map(|it| it["resources"].clone()).rfind(|it| !it.is_null())
     };
     let before = resources(&place.state());
     let again = place.run(&["up", STACK]).await.exits(0).changes_nothing("second up");

@@ -3,6 +3,8 @@
 //! `tests/fixtures/<kind>.yaml` is a whole stack with the kind in it; `<kind>.update.yaml`, where there is one, the same
 //! addresses with other values.
 
+#![expect(clippy::expect_used, clippy::print_stderr, reason = "a test that cannot be set up has failed; what it measures is told")]
+
 mod place;
 
 use std::{collections::BTreeSet, path::Path, time::Instant};

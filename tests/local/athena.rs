@@ -34,7 +34,7 @@ struct Lake {
 
 /// Queries give the rows that the table has, page by page, to clients of all kinds; wrong ones say what is wrong with
 /// them; and they can be stopped.
-pub async fn queries_give_what_the_lake_holds(on: &Endpoints, home: &Home) {
+pub(crate) async fn queries_give_what_the_lake_holds(on: &Endpoints, home: &Home) {
     let lake = lake(on, home).await;
     pages_put_together_are_the_table(&lake).await;
     clients_that_are_not_ours_see_the_same(on, &lake);

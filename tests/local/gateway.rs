@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::Endpoints;
 
 /// Connects the AWS SDKs to the local cloud.
-pub async fn aws(on: &Endpoints) -> Aws {
+pub(crate) async fn aws(on: &Endpoints) -> Aws {
     Aws::connect(&Target {
         region: "us-east-1".into(),
         endpoint: Some(on.gateway.clone()),
@@ -27,12 +27,12 @@ pub async fn aws(on: &Endpoints) -> Aws {
 }
 
 /// Makes a name that no other test has.
-pub fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     format!("{name}-{}", &Uuid::new_v4().simple().to_string()[..12])
 }
 
 /// Asks again and again until there is an answer.
-pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(it) = ask().await {
@@ -44,7 +44,7 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl F
 }
 
 /// Makes a cluster and waits for it; returns its ARN.
-pub async fn cluster(aws: &Aws, name: &str) -> String {
+pub(crate) async fn cluster(aws: &Aws, name: &str) -> String {
     let group = BrokerNodeGroupInfo::builder()
         .instance_type("kafka.m7g.large")
         .set_client_subnets(Some(vec!["subnet-a".into(), "subnet-b".into()]))
@@ -69,7 +69,7 @@ async fn active(aws: &Aws, arn: &str) -> Option<String> {
 }
 
 /// A cluster is made, found, changed against its version, and deleted.
-pub async fn clusters_live_and_die(on: &Endpoints) {
+pub(crate) async fn clusters_live_and_die(on: &Endpoints) {
     let aws = aws(on).await;
     let kafka = aws.kafka();
     let name = unique("cluster");
@@ -125,7 +125,7 @@ pub async fn clusters_live_and_die(on: &Endpoints) {
 }
 
 /// Topics made through MSK's API are those that Kafka itself has.
-pub async fn topics_are_kafka_s_own(on: &Endpoints) {
+pub(crate) async fn topics_are_kafka_s_own(on: &Endpoints) {
     let aws = aws(on).await;
     let kafka = aws.kafka();
     let direct = Kafka::connect(&on.kafka).await.expect("Kafka");
@@ -202,7 +202,7 @@ pub async fn topics_are_kafka_s_own(on: &Endpoints) {
 }
 
 /// An instance is a database that its master can use, until it is deleted as RDS would.
-pub async fn databases_are_postgresql_s_own(on: &Endpoints) {
+pub(crate) async fn databases_are_postgresql_s_own(on: &Endpoints) {
     let aws = aws(on).await;
     let rds = aws.rds();
     let id = unique("shop");
@@ -298,7 +298,7 @@ pub async fn databases_are_postgresql_s_own(on: &Endpoints) {
 }
 
 /// What the gateway does not own reaches the cloud as it was sent, signatures and streams included.
-pub async fn the_rest_passes_through(on: &Endpoints) {
+pub(crate) async fn the_rest_passes_through(on: &Endpoints) {
     let aws = aws(on).await;
     let bucket = unique("bucket");
     aws.s3().create_bucket().bucket(&bucket).send().await.expect("a bucket");

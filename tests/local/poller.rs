@@ -183,7 +183,7 @@ fn records(event: &Value) -> Vec<(i64, i64, String)> {
 }
 
 /// Every record reaches the function, in its partition's order, in the shape of MSK; nothing twice without a reason.
-pub async fn every_record_arrives(on: &Endpoints) {
+pub(crate) async fn every_record_arrives(on: &Endpoints) {
     let scene = scene(on, 3).await;
     let values: Vec<String> = (0..500).map(|it| format!("value {it}")).collect();
     scene.produce(values.iter().map(String::as_str)).await;
@@ -215,7 +215,7 @@ pub async fn every_record_arrives(on: &Endpoints) {
 }
 
 /// A mapping is refused, found, changed, stopped and started as Lambda does.
-pub async fn mappings_live_and_die(on: &Endpoints) {
+pub(crate) async fn mappings_live_and_die(on: &Endpoints) {
     let scene = scene(on, 1).await;
     let lambda = scene.aws.lambda();
     let refused = scene.mapping().batch_size(10_001).send().await.expect_err("too large").into_service_error();
@@ -228,7 +228,7 @@ pub async fn mappings_live_and_die(on: &Endpoints) {
     let listed = lambda.list_event_source_mappings().function_name(&scene.function).send().await.expect("a list");
     assert_eq!(listed.event_source_mappings().iter().filter_map(|it| it.uuid()).collect::<Vec<_>>(), [uuid.as_str()]);
     let found = &listed.event_source_mappings()[0];
-    assert_eq!(found.topics(), [scene.topic.clone()]);
+    assert_eq!(found.topics(), std::slice::from_ref(&scene.topic));
     assert!(found.last_modified().is_some());
     let arn = found.event_source_mapping_arn().expect("an ARN");
     lambda.tag_resource().resource(arn).tags("a", "1").send().await.expect("a tag");
@@ -253,7 +253,7 @@ pub async fn mappings_live_and_die(on: &Endpoints) {
 }
 
 /// A poisoned record is isolated, kept with its whole event at the destination, and everything else goes on.
-pub async fn poison_is_kept_aside(on: &Endpoints) {
+pub(crate) async fn poison_is_kept_aside(on: &Endpoints) {
     let scene = scene(on, 1).await;
     let values = (0..20).map(|it| if it == 7 { "poison" } else { "fine" });
     scene.produce(values).await;
@@ -273,7 +273,7 @@ pub async fn poison_is_kept_aside(on: &Endpoints) {
 }
 
 /// Of a batch with reported failures, what precedes them is done once, and they are tried again.
-pub async fn reported_records_are_tried_again(on: &Endpoints) {
+pub(crate) async fn reported_records_are_tried_again(on: &Endpoints) {
     let scene = scene(on, 1).await;
     scene.produce(["a", "b", "report", "c"]).await;
     let mapping = scene.mapping().function_response_types(FunctionResponseType::ReportBatchItemFailures);

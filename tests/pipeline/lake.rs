@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 
 use crate::{
     order::{PATIENCE, UNTIL, turn},
-    place::{Place, copy_csv},
+    place::{Place, copied},
 };
 
 /// The lake of the stack `local`.
@@ -109,7 +109,11 @@ async fn agree(place: &Place, database: &Client, as_of: &str) {
         let oracle = text(&format!("tests/oracle/{table}.sql")).replace("$1", &format!("'{as_of}'"));
         let shown: Vec<_> = columns.iter().map(|it| it.shown()).collect();
         let oracle = oracle.trim_end().trim_end_matches(';');
-        let expected = copy_csv(database, &format!("SELECT {} FROM ({oracle}) AS oracle", shown.join(", "))).await;
+        let expected = copied(
+            database,
+            &format!("COPY (SELECT {} FROM ({oracle}) AS oracle) TO STDOUT (FORMAT csv)", shown.join(", ")),
+        )
+        .await;
         let expected: BTreeSet<_> = expected.into_iter().collect();
         assert!(!expected.is_empty(), "{table}: the oracle has no rows");
         let difference: Vec<_> = found.symmetric_difference(&expected).take(8).collect();

@@ -94,17 +94,12 @@ pub(crate) async fn offsets(kafka: &Kafka) -> client::Result<(i64, i64)> {
 
 /// Reads rows as `COPY … TO STDOUT` writes them.
 pub(crate) async fn copy(database: &tokio_postgres::Client, query: &str) -> Vec<String> {
-    copy_as(database, query, "text").await
+    copied(database, &format!("COPY ({query}) TO STDOUT")).await
 }
 
-/// Reads rows as CSV.
-pub(crate) async fn copy_csv(database: &tokio_postgres::Client, query: &str) -> Vec<String> {
-    copy_as(database, query, "csv").await
-}
-
-async fn copy_as(database: &tokio_postgres::Client, query: &str, format: &str) -> Vec<String> {
-    let stream =
-        database.copy_out(&format!("COPY ({query}) TO STDOUT (FORMAT {format})")).await.expect("a copy").boxed();
+/// Reads the lines that a `COPY` writes.
+pub(crate) async fn copied(database: &tokio_postgres::Client, statement: &str) -> Vec<String> {
+    let stream = database.copy_out(statement).await.expect("a copy").boxed();
     let bytes = stream.try_fold(Vec::new(), |mut all, it| async move {
         all.extend_from_slice(&it);
         Ok(all)

@@ -22,7 +22,7 @@ pub(super) fn command(parts: &Parts) -> Result<Command> {
         files::create_dir(dir)?;
     }
     let [state, s3, own, temporary] = dirs;
-    let mut command = parts.bare(Identity::Same, Part::Cloud.end(), &home.venv().join("bin/python"));
+    let mut command = super::bare(Identity::Same, Part::Cloud.end(), &home.venv().join("bin/python"));
     // Isolated: neither the environment nor the user's own packages reach it.
     command.arg("-I").arg(program);
     command.env("HOME", own).env("TMPDIR", temporary).env("STATE_DIR", state).env("S3_DATA_DIR", s3);

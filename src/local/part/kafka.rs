@@ -19,7 +19,7 @@ const CLUSTER_ID: &str = "ZWNvbWN0bC1sb2NhbC0wMQ";
 pub(super) async fn command(parts: &Parts) -> Result<Command> {
     let data = parts.home.data().join("kafka");
     let properties = parts.home.run().join("kafka.properties");
-    let java = || parts.bare(Identity::Same, super::Part::Kafka.end(), &parts.programs.java);
+    let java = || super::bare(Identity::Same, super::Part::Kafka.end(), &parts.programs.java);
     if !data.exists() {
         let draft = data.with_extension("new");
         files::remove(&draft)?;

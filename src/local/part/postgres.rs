@@ -24,7 +24,7 @@ pub(super) async fn command(parts: &Parts) -> Result<Command> {
     clear(&cluster).await?;
 
     let mut command =
-        parts.bare(parts.programs.identity, super::Part::Postgres.end(), &parts.programs.postgres.join("postgres"));
+        super::bare(parts.programs.identity, super::Part::Postgres.end(), &parts.programs.postgres.join("postgres"));
     command.arg("-D").arg(&cluster);
     for (name, value) in [
         ("port", parts.ports.postgres.to_string().as_str()),
@@ -69,7 +69,7 @@ async fn create(parts: &Parts, parent: &Path, cluster: &Path) -> Result<()> {
         help: "`ecomctl local reset`, then try again",
         patience: Duration::from_secs(120),
     };
-    let mut initdb = parts.bare(identity, Signal::KILL, &parts.programs.postgres.join("initdb"));
+    let mut initdb = super::bare(identity, Signal::KILL, &parts.programs.postgres.join("initdb"));
     initdb.args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums"]);
     initdb.arg("--pwfile").arg(&words).arg("--pgdata").arg(&draft);
     let made = run.run(&mut initdb).await;

@@ -31,6 +31,7 @@ resources:
 /// A workspace with jobs.
 #[derive(Default)]
 struct Jobs {
+    #[expect(clippy::struct_field_names, reason = "a workspace's jobs are its jobs")]
     jobs: BTreeMap<i64, Value>,
     grants: BTreeMap<i64, Value>,
     /// How many of the next creates take effect without an answer.
