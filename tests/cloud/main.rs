@@ -2,7 +2,11 @@
 //!
 //! One local cloud for everything, as its start is the dearest part; so one test, in parts that follow each other.
 
-#![expect(clippy::expect_used, clippy::print_stderr, reason = "a test that cannot be set up has failed; what it measures is told")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot be set up has failed; what it measures is told"
+)]
 
 mod asked;
 mod kills;

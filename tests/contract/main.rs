@@ -3,7 +3,11 @@
 //! `tests/fixtures/<kind>.yaml` is a whole stack with the kind in it; `<kind>.update.yaml`, where there is one, the same
 //! addresses with other values.
 
-#![expect(clippy::expect_used, clippy::print_stderr, reason = "a test that cannot be set up has failed; what it measures is told")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot be set up has failed; what it measures is told"
+)]
 
 mod place;
 
