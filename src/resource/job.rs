@@ -289,7 +289,9 @@ fn tags_of(job: &databricks::jobs::Job) -> Tags {
     tags.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?))).collect()
 }
 
+/// Deletes a job. Its runs are stopped first: they would go on without it, and write to what is deleted next.
 async fn delete_one(cx: &Cx, id: i64) -> Result<()> {
+    Error::missing_is_done(cx.databricks.cancel_runs(id).await)?;
     Ok(Error::missing_is_done(cx.databricks.delete_job(id).await)?)
 }
 

@@ -276,6 +276,15 @@ impl Databricks {
         self.put("jobs/runs/cancel", Method::POST, "/api/2.2/jobs/runs/cancel", json!({ "run_id": id })).await.map(drop)
     }
 
+    /// Asks for all active runs of a job to be stopped. Does not wait until they are.
+    ///
+    /// # Errors
+    /// [`Reason::Missing`](crate::client::Reason) when there is no such job.
+    pub async fn cancel_runs(&self, job: i64) -> Result<()> {
+        const PATH: &str = "/api/2.2/jobs/runs/cancel-all";
+        self.put("jobs/runs/cancel-all", Method::POST, PATH, json!({ "job_id": job })).await.map(drop)
+    }
+
     /// Returns what a task put out, by the number of the task's own run.
     ///
     /// # Errors

@@ -34,6 +34,8 @@ struct Jobs {
     #[expect(clippy::struct_field_names, reason = "a workspace's jobs are its jobs")]
     jobs: BTreeMap<i64, Value>,
     grants: BTreeMap<i64, Value>,
+    /// The jobs whose runs were stopped.
+    stopped: Vec<i64>,
     /// How many of the next creates take effect without an answer.
     cut: usize,
     /// How many of the next creates are cut before they take effect.
@@ -82,6 +84,11 @@ impl Jobs {
                 self.jobs.insert(id(), body["new_settings"].clone());
                 fine(json!({}))
             }
+            "/api/2.2/jobs/runs/cancel-all" if self.jobs.contains_key(&id()) => {
+                self.stopped.push(id());
+                fine(json!({}))
+            }
+            "/api/2.2/jobs/runs/cancel-all" => gone(),
             "/api/2.2/jobs/delete" => self.jobs.remove(&id()).map_or_else(gone, |_| fine(json!({}))),
             path => match path.strip_prefix("/api/2.0/permissions/jobs/").and_then(|it| it.parse::<i64>().ok()) {
                 Some(id) => {
@@ -228,6 +235,7 @@ async fn a_request_that_arrives_late_is_undone() {
     assert!(world.edit(|it| it.jobs.contains_key(&7)));
     assert!(world.reach(Goal::Teardown).await);
     assert_eq!(world.edit(|it| it.jobs.keys().copied().collect::<Vec<_>>()), [7]);
+    assert!(world.edit(|it| !it.stopped.is_empty() && !it.stopped.contains(&7)), "its runs end before it is gone");
 }
 
 #[tokio::test]
