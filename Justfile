@@ -20,14 +20,18 @@ dashboard-check *words:
 notebooks postgres="system":
     test -d target/notebooks-sail || python3 -m venv target/notebooks-sail
     target/notebooks-sail/bin/pip install --quiet --require-hashes -r notebooks/tests/requirements.txt
-    cd notebooks && ../target/notebooks-sail/bin/python -m pytest --postgres {{ postgres }} -k "not oracle"
-    cd notebooks && ../target/notebooks-sail/bin/python -m pytest --postgres {{ postgres }} -k oracle --tables-out ../target/gold-sail
+    cd notebooks && ../target/notebooks-sail/bin/python -m pytest tests --postgres={{ postgres }} -k "not oracle"
+    cd notebooks && ../target/notebooks-sail/bin/python -m pytest tests --postgres={{ postgres }} -k oracle --tables-out=../target/gold-sail
 
 # The same on classic Spark with the real Delta Lake; its tables must equal those that `just notebooks` left.
 notebooks-classic postgres="system":
     test -d target/notebooks-classic || python3 -m venv target/notebooks-classic
     target/notebooks-classic/bin/pip install --quiet --require-hashes -r notebooks/tests/requirements-classic.txt
-    cd notebooks && ../target/notebooks-classic/bin/python -m pytest --postgres {{ postgres }} --engine classic --tables-equal ../target/gold-sail
+    cd notebooks && ../target/notebooks-classic/bin/python -m pytest tests --postgres={{ postgres }} --engine=classic --tables-equal=../target/gold-sail
+
+# The whole medallion on 200,000 orders, both engines side by side: wall time and peak memory.
+notebooks-bench postgres:
+    cd notebooks && ../target/notebooks-sail/bin/python tests/bench.py --postgres {{ postgres }} --engine classic=../target/notebooks-classic/bin/python
 
 # Events in, gold tables out, against oracles: the lake's part of the pipeline's tests.
 lake:
