@@ -31,7 +31,7 @@ notebooks-classic postgres="system":
 
 # The whole medallion on 200,000 orders, both engines side by side: wall time and peak memory.
 notebooks-bench postgres:
-    cd notebooks && ../target/notebooks-sail/bin/python tests/bench.py --postgres {{ postgres }} --engine classic=../target/notebooks-classic/bin/python
+    cd notebooks && ../target/notebooks-sail/bin/python tests/bench.py --postgres {{ postgres }} --engine sail=../target/notebooks-sail/bin/python --engine classic=../target/notebooks-classic/bin/python
 
 # Events in, gold tables out, against oracles: the lake's part of the pipeline's tests.
 lake:
