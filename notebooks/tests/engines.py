@@ -79,6 +79,8 @@ def classic(jars: Path, small: bool) -> Iterator:
         if small:
             # To generate and compile code takes longer than to run it once.
             settings["spark.sql.codegen.wholeStage"] = "false"
+            # VACUUM lists files in as many tasks; the default is 10,000.
+            settings["spark.sql.sources.parallelPartitionDiscovery.parallelism"] = "2"
             settings["spark.driver.extraJavaOptions"] = "-XX:TieredStopAtLevel=1"
         builder = SparkSession.builder.master("local[2]")
         for key, value in settings.items():
