@@ -38,6 +38,14 @@ pub(super) fn path(folder: &Path, digest: &[u8]) -> PathBuf {
     folder.join(format!("{}.zip", hex(digest)))
 }
 
+/// Adds a named content to a hash. Lengths come first, so that no two inputs run together into the same bytes.
+pub(super) fn feed(hash: &mut Sha256, name: &str, content: &[u8]) {
+    for part in [name.as_bytes(), content] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+}
+
 /// Writes bytes in hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;

@@ -104,12 +104,7 @@ impl Shop<'_> {
     /// Hashes everything that a wheel depends on: the sources, what is ignored among them, and what builds them.
     fn key(&self, project: &Path) -> Result<String, Error> {
         let mut hash = Sha256::new();
-        let mut feed = |name: &str, content: &[u8]| {
-            hash.update((name.len() as u64).to_le_bytes());
-            hash.update(name);
-            hash.update((content.len() as u64).to_le_bytes());
-            hash.update(content);
-        };
+        let mut feed = |name: &str, content: &[u8]| archive::feed(&mut hash, name, content);
         feed("ecomctl", env!("CARGO_PKG_VERSION").as_bytes());
         feed("requirements", REQUIREMENTS.as_bytes());
         // Hatchling leaves out what git ignores.

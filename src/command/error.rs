@@ -5,6 +5,7 @@ use std::{fmt, path::Path};
 use miette::Diagnostic;
 
 use crate::{
+    address::Address,
     client::{self, Reason},
     command::Exit,
     report::{self, Terminal},
@@ -153,6 +154,12 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// Says that a resource was never applied from here, so that nothing can be asked of it.
+    pub(super) fn not_deployed(stack: &str, address: &Address) -> Self {
+        let message = format!("{address} was not deployed from here");
+        Self::Usage { message, help: Some(format!("run `ecomctl up {stack}` first")) }
+    }
+
     fn exit(&self) -> Exit {
         match self {
             Self::Internal { .. } => Exit::Internal,

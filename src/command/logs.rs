@@ -1,6 +1,6 @@
 //! `ecomctl logs`: what a function or a job printed.
 
-mod function;
+pub(super) mod function;
 mod job;
 
 use std::time::Duration;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     address::Address,
     command::{
-        Error, Exit, Global, Result,
+        Exit, Global, Result,
         error::{self, Problem},
         project::StackArg,
         run::{Needs, Run},
@@ -143,9 +143,5 @@ pub(super) fn workgroup(run: &Run, document: &Document, wanted: Option<&str>) ->
         return Err(Problem::Usage { message, help: Some(help) }.into());
     };
     let recorded = document.resources.get(address).map(|it| it.physical.clone());
-    recorded.ok_or_else(|| {
-        let message = format!("{address} was not deployed from here");
-        let help = Some(format!("run `ecomctl up {stack}` first"));
-        Error::from(Problem::Usage { message, help })
-    })
+    recorded.ok_or_else(|| Problem::not_deployed(stack, address).into())
 }

@@ -134,8 +134,7 @@ pub fn job(run: &Run, document: &Document, wanted: &str) -> Result<(Address, i64
     };
     let id = document.resources.get(*address).and_then(|it| it.id.as_ref()?.parse().ok());
     let Some(id) = id else {
-        let message = format!("{address} was not deployed from here");
-        return Err(Problem::Usage { message, help: Some(format!("run `ecomctl up {stack}` first")) }.into());
+        return Err(Problem::not_deployed(stack, address).into());
     };
     Ok(((*address).clone(), id))
 }

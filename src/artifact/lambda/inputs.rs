@@ -8,7 +8,10 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use crate::artifact::{Architecture, archive::hex};
+use crate::artifact::{
+    Architecture,
+    archive::{self, hex},
+};
 
 use super::PROFILE;
 
@@ -36,12 +39,7 @@ pub(in crate::artifact) fn key(
     inputs: &[PathBuf],
 ) -> Option<String> {
     let mut hash = Sha256::new();
-    let mut feed = |name: &str, content: &[u8]| {
-        hash.update((name.len() as u64).to_le_bytes());
-        hash.update(name);
-        hash.update((content.len() as u64).to_le_bytes());
-        hash.update(content);
-    };
+    let mut feed = |name: &str, content: &[u8]| archive::feed(&mut hash, name, content);
     feed("ecomctl", env!("CARGO_PKG_VERSION").as_bytes());
     feed(package, architecture.triple().as_bytes());
     feed(PROFILE, toolchain.as_bytes());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_lambda::types::LoggingConfig;
 use jiff::Timestamp;
 
 use super::{AGAIN, Filter};
@@ -24,9 +25,7 @@ struct Event {
 pub(super) async fn show(run: &Run, address: &Address, filter: &Filter) -> Result<Exit> {
     let document = run.document().await?;
     let Some(recorded) = document.resources.get(address) else {
-        let message = format!("{address} was not deployed from here");
-        let help = Some(format!("run `ecomctl up {}` first", run.stack.name));
-        return Err(Problem::Usage { message, help }.into());
+        return Err(Problem::not_deployed(&run.stack.name, address).into());
     };
     let group = group(&run.cx.aws, &recorded.physical).await?;
     let mut from = filter.since.as_millisecond();
@@ -51,8 +50,12 @@ pub(super) async fn show(run: &Run, address: &Address, filter: &Filter) -> Resul
 async fn group(aws: &Aws, physical: &str) -> Result<String, Error> {
     let failed = Error::aws("lambda", "GetFunctionConfiguration");
     let it = aws.lambda().get_function_configuration().function_name(physical).send().await.map_err(failed)?;
-    let named = it.logging_config().and_then(|it| it.log_group()).map(str::to_owned);
-    Ok(named.unwrap_or_else(|| format!("/aws/lambda/{physical}")))
+    Ok(group_of(it.logging_config(), physical))
+}
+
+/// Reads from a function's configuration which log group it writes to; unless it says so, that of its own name.
+pub(in crate::command) fn group_of(config: Option<&LoggingConfig>, physical: &str) -> String {
+    config.and_then(|it| it.log_group()).map_or_else(|| format!("/aws/lambda/{physical}"), str::to_owned)
 }
 
 /// Reads the events since a moment, oldest first. No group yet means no events.

@@ -46,7 +46,7 @@ impl View {
             let state = task.state.life_cycle_state;
             let before = self.seen.insert((task.task_key.clone(), task.attempt_number), state);
             if before != Some(state) {
-                self.change(task, before);
+                self.change(task);
             }
         }
         let running: Vec<_> = run.tasks.iter().filter(|it| it.state.life_cycle_state == LifeCycle::Running).collect();
@@ -61,7 +61,7 @@ impl View {
         }
     }
 
-    fn change(&self, task: &Task, before: Option<LifeCycle>) {
+    fn change(&self, task: &Task) {
         let state = task.state.life_cycle_state;
         let attempt =
             if task.attempt_number > 0 { format!(" (attempt {})", task.attempt_number + 1) } else { String::new() };
@@ -74,7 +74,6 @@ impl View {
                 format!("{name} ended {}{}", ended(task), took.unwrap_or_default())
             }
             // Waiting is how each begins; nobody needs to be told.
-            _ if before.is_none() => return,
             _ => return,
         };
         self.say(&text, "task", json!({ "task": task.task_key, "attempt": task.attempt_number, "state": state }));

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::of_kind;
 use crate::{
     client::{Error, Reason, aws::Aws},
-    command::run::Run,
+    command::{logs::function::group_of, run::Run},
     engine::Observed,
     report::status::{Function, Known, Trigger},
 };
@@ -38,8 +38,7 @@ pub(super) async fn look(run: &Run, observed: &Observed) -> Vec<Function> {
 async fn function(aws: &Aws, name: String, physical: &str) -> Function {
     let found = aws.lambda().get_function_configuration().function_name(physical).send().await;
     let found = found.map_err(Error::aws("lambda", "GetFunctionConfiguration"));
-    let group = found.as_ref().ok().and_then(|it| it.logging_config()).and_then(|it| it.log_group());
-    let group = group.map_or_else(|| format!("/aws/lambda/{physical}"), str::to_owned);
+    let group = group_of(found.as_ref().ok().and_then(|it| it.logging_config()), physical);
     let errors = match errors(aws, &group).await {
         Ok(it) => Known::Known(it),
         Err(why) => Known::Unknown(why.to_string()),
