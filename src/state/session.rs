@@ -205,9 +205,8 @@ impl Writer {
         let mut batch = Vec::new();
         loop {
             batch.clear();
-            match tokio::time::timeout(BEAT, inbox.recv_many(&mut batch, usize::MAX)).await {
-                Ok(0) => return,
-                Ok(_) | Err(_) => (),
+            if let Ok(0) = tokio::time::timeout(BEAT, inbox.recv_many(&mut batch, usize::MAX)).await {
+                return;
             }
             let release = batch.iter().any(|it| it.release);
             for edit in batch.iter_mut().flat_map(|it| std::mem::take(&mut it.edits)) {
