@@ -386,4 +386,18 @@ def look():
     return seen
 
 
+def rendered():
+    """All jobs: what the workspace has of each, and what is left of it by the types of the SDK and of the bundles."""
+    from databricks.bundles.jobs import Job
+
+    w = client()
+    seen = {}
+    for job in w.jobs.list():
+        plain = w.api_client.do("GET", "/api/2.2/jobs/get", query={"job_id": job.job_id})["settings"]
+        assert plain["name"] not in seen, f"two jobs are named {plain['name']}"
+        sdk = w.jobs.get(job.job_id).settings.as_dict()
+        seen[plain["name"]] = {"plain": plain, "sdk": sdk, "bundles": Job.from_dict(plain).as_dict()}
+    return seen
+
+
 print(json.dumps(globals()[WHAT]()))
