@@ -51,6 +51,7 @@ kinds! {
     log_group: LogGroup,
     package: Package,
     role: Role,
+    schedule: Schedule,
     schema: Schema,
     secret: Secret,
     secret_scope: SecretScope,

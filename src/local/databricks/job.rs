@@ -1,7 +1,7 @@
 //! Jobs: what is to be run, and when. Runs are elsewhere.
 
 pub(super) mod check;
-pub(super) mod quartz;
+pub(in crate::local) mod quartz;
 pub(super) mod settings;
 
 use std::{collections::BTreeMap, sync::Arc};
