@@ -5,8 +5,10 @@
 pub mod aws;
 pub mod databricks;
 pub mod error;
+pub mod fence;
 pub mod glue;
 pub mod kafka;
+pub mod objects;
 
 pub use error::{Error, Reason};
 

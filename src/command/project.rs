@@ -18,7 +18,6 @@ use crate::{
     local::{ACCOUNT, REGION},
     resource::{Cx, KINDS, Lives, Scope},
     stack::{self, Stack, Target},
-    state::{FileStore, Store},
     template::Templates,
 };
 
@@ -66,15 +65,6 @@ impl Project {
             return Err(error::Problem::Usage { message, help }.into());
         }
         Ok(stack::load(&self.root, stack, KINDS)?)
-    }
-
-    /// Returns the place of a stack's state.
-    ///
-    /// # Errors
-    /// Says that no stack can have this name: it is part of a path.
-    pub fn store(&self, stack: &str) -> Result<Arc<dyn Store>> {
-        stack::check_name(&self.root, stack)?;
-        Ok(Arc::new(FileStore::new(self.home.join("state").join(format!("{stack}.json")))))
     }
 
     /// Connects to the cloud that a stack lives in, and makes sure that it is the right account. Starts the local cloud
@@ -149,18 +139,6 @@ mod tests {
         let err = check_ports(Some(OsStr::new("fre"))).expect_err("no such ports");
         assert_eq!(err.exit(), crate::command::Exit::Usage);
         assert!(err.diagnostic().to_string().contains("`fre`"), "{err:?}");
-    }
-
-    #[test]
-    fn no_name_of_a_stack_leads_out_of_the_state() {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::create_dir(folder.path().join("stacks")).expect("created");
-        let project = Project { root: folder.path().to_owned(), home: folder.path().join(".ecomctl") };
-        assert!(project.store("local").is_ok());
-        for name in ["../x", "../../x", "/etc/x", "Nope", ""] {
-            let err = project.store(name).err().expect("no name of a stack");
-            assert_eq!(err.exit(), crate::command::Exit::Usage, "{name}");
-        }
     }
 
     #[test]

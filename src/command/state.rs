@@ -11,7 +11,7 @@ use crate::{
     },
     report::{self, Terminal, human},
     stack,
-    state::{Document, Record, Status},
+    state::{Document, Record},
 };
 
 /// Show what is recorded of a stack
@@ -46,7 +46,7 @@ enum Verb {
 pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let Verb::Show(StackArg { stack }) = args.verb;
     let (terminal, project) = (global.terminal(), Project::open(global)?);
-    let stored = project.store(&stack)?.load().await.map_err(of_store)?;
+    let stored = project.find_store(&stack).await?.load().await.map_err(of_store)?;
     if stored.is_none() {
         // A stack whose file is gone may still have a state; one that has neither does not exist.
         stack::find(&project.root, &stack)?;
@@ -78,12 +78,6 @@ fn text(stack: &str, document: &Document, terminal: Terminal) -> String {
 }
 
 fn row(address: String, it: &Record) -> Vec<String> {
-    let status = match it.status {
-        Status::Creating => "creating",
-        Status::Ready => "ready",
-        Status::Updating => "updating",
-        Status::Replacing => "replacing",
-        Status::Deleting => "deleting",
-    };
+    let status = it.status.name();
     vec![address, format!("{status}{}", if it.protect { ", protected" } else { "" }), it.physical.clone()]
 }
