@@ -3,6 +3,7 @@
 //! They never decide, wait for a state, or print.
 
 pub mod aws;
+pub mod bucket;
 pub mod databricks;
 pub mod error;
 pub mod fence;

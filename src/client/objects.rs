@@ -54,6 +54,11 @@ impl Objects {
         &self.bucket
     }
 
+    /// Returns the client and the bucket, for what concerns the bucket as a whole.
+    pub(super) fn parts(&self) -> (&Client, &str) {
+        (&self.client, &self.bucket)
+    }
+
     fn key(&self, name: &str) -> String {
         format!("{}/{name}", self.prefix)
     }

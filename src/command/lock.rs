@@ -103,7 +103,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let holder = who::holder(&project.root);
     match (args.verb, lease) {
         (Verb::Status(it), lease) => show(&it.stack, lease.as_ref(), &holder, terminal),
-        (Verb::Break { stack, .. }, None) => terminal.print(&format!("Nobody holds `{}`.", stack.stack)),
+        (Verb::Break { stack, .. }, None) => {
+            terminal.tell(&json!({ "broken": null }), &format!("Nobody holds `{}`.", stack.stack));
+        }
         (Verb::Break { stack, yes }, Some(lease)) => end(&stack.stack, store, &lease, holder, yes, terminal).await?,
     }
     Ok(Exit::Done)
@@ -128,8 +130,8 @@ pub async fn take(
         let claimed = if let Ok(it) = tokio::time::timeout(SILENCE, &mut claimed).await {
             it
         } else {
-            tell(
-                terminal,
+            terminal.remark(
+                "locked",
                 "waiting for the stack's state: it is slow to answer, or its last lease is from the future and is watched \
                  for up to 90 s",
             );
@@ -146,19 +148,11 @@ pub async fn take(
         }
         if told.is_none_or(|(epoch, at)| epoch != lease.epoch || at.elapsed() > Duration::from_secs(30)) {
             told = Some((lease.epoch, Instant::now()));
-            tell(terminal, &format!("{err}; waiting for up to {}", human::duration(left)));
+            terminal.remark("locked", &format!("{err}; waiting for up to {}", human::duration(left)));
         }
         // Not in step with others that wait for the same.
         let pause = Duration::from_secs(1).mul_f64(rand::random_range(0.5..1.5));
         tokio::time::sleep(pause.min(left)).await;
-    }
-}
-
-fn tell(terminal: Terminal, message: &str) {
-    if terminal.json {
-        terminal.note(&json!({ "event": "locked", "message": message }).to_string());
-    } else {
-        terminal.note(message);
     }
 }
 
@@ -221,11 +215,12 @@ async fn end(
     let claim = Claim { verb: "lock break", breaks: Some(lease.epoch) };
     let session = Session::claim(store, holder, claim).await.map_err(of_session)?;
     session.release().await.map_err(of_session)?;
-    terminal.print(&format!(
+    let text = format!(
         "Nobody holds `{stack}` any more. If that run still lives, it finds out within {} s and changes nothing more; what it \
          sent before that may still take effect for {} s.",
         BEAT.as_secs(),
         DEADLINE.as_secs()
-    ));
+    );
+    terminal.tell(&json!({ "broken": lease }), &text);
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::{
     command::{Global, Result, error, local},
     local::{ACCOUNT, REGION},
     resource::{Cx, KINDS, Lives, Scope},
-    stack::{self, Stack, Target},
+    stack::{self, Settings, Stack, Target},
     template::Templates,
 };
 
@@ -83,13 +83,8 @@ impl Project {
                 (Some(at.gateway), Some((ACCOUNT.to_owned(), "local".to_owned())), workspace)
             }
         };
-        let here = endpoint.is_some();
         let aws = Aws::connect(&Endpoint { region: region.clone(), endpoint, keys }).await;
-        let account = if here { ACCOUNT.to_owned() } else { account(&aws).await? };
-        if let Some(wanted) = stack.settings.account.as_ref().filter(|it| !here && **it != account) {
-            let (stack, wanted) = (stack.name.clone(), wanted.clone());
-            return Err(error::Problem::WrongAccount { stack, wanted, found: account }.into());
-        }
+        let account = self.check_account(&stack.name, &stack.settings, &aws).await?;
         Ok(Cx {
             aws: Arc::new(aws),
             databricks: Arc::new(Databricks::new(workspace)),
@@ -100,6 +95,24 @@ impl Project {
             lives: Lives::default(),
             specs: Arc::new(stack.resources.iter().map(|(address, it)| (address.clone(), it.spec.clone())).collect()),
         })
+    }
+
+    /// Returns the account that the credentials belong to, and makes sure that it is the stack's.
+    ///
+    /// # Errors
+    /// Says that it is another, or that it cannot be asked.
+    pub async fn check_account(&self, stack: &str, settings: &Settings, aws: &Aws) -> Result<String> {
+        if settings.target == Target::Local {
+            return Ok(ACCOUNT.to_owned());
+        }
+        let found = account(aws).await?;
+        match &settings.account {
+            Some(wanted) if *wanted != found => {
+                let (stack, wanted) = (stack.to_owned(), wanted.clone());
+                Err(error::Problem::WrongAccount { stack, wanted, found }.into())
+            }
+            _ => Ok(found),
+        }
     }
 }
 

@@ -18,13 +18,13 @@ use crate::{
     address::Address,
     artifact,
     command::{
-        Error, Exit, Global, Result,
+        Error, Exit, Global, Result, audit,
         consent::{Consent, Question},
         error,
         fault::{Incomplete, Reasoned, Refused, Stopped, of_engine, of_session, of_session_at_the_end, of_store},
         lock::{self, Waiting},
         project::Project,
-        who,
+        state, who,
     },
     engine::{Engine, Goal, Mandate, Observed, Plan, Summary},
     report::{
@@ -35,7 +35,7 @@ use crate::{
         summary::{Outcome, Outputs, Tally},
     },
     resource::{Cx, KINDS, Kind},
-    stack::Stack,
+    stack::{Keep, Stack},
     state::{Definition, Document, Edit, Holder, Session, SessionError, Store},
 };
 
@@ -127,6 +127,13 @@ impl Run {
     async fn hold(&self, goal: Goal) -> Result<(Session, Holder)> {
         let (holder, verb) = (who::holder(&self.project.root), verb(goal));
         let session = lock::take(self.store()?, &holder, verb, self.waiting, self.terminal).await?;
+        if let (Some(Keep::S3 { bucket, prefix }), true) = (&self.stack.settings.state, session.document().is_new()) {
+            let objects = self.cx.aws.objects(bucket, prefix);
+            if let Err(err) = state::check_bucket(&self.stack.name, &objects, self.terminal).await {
+                session.release().await.map_err(of_session)?;
+                return Err(err);
+            }
+        }
         self.cx.aws.obey(session.fence());
         self.cx.databricks.obey(session.fence());
         Ok((session, holder))
@@ -188,6 +195,12 @@ impl Run {
             return Err(Error::new(Exit::Incomplete, Stopped { stack: self.stack.name.clone() }));
         }
         let released = session.release().await.map_err(of_session_at_the_end);
+        if let Err(err) = &released
+            && err.exit() == Exit::Locked
+        {
+            // Whatever else went wrong, that another run took over is what the user must know.
+            return released.map(|()| Exit::Locked);
+        }
         let exit = result?.unwrap_or(Exit::Incomplete);
         released.map(|()| exit)
     }
@@ -218,6 +231,7 @@ impl Run {
                 None => return Ok(None),
             }
         };
+        session.account(audit::account(&summary));
         let same = document.definition.as_ref().is_some_and(|it| it.hash == plan.definition);
         let applied = if plan.is_empty() { !same } else { !summary.done.is_empty() };
         let mut defined = Ok(());

@@ -3,7 +3,7 @@
 use crate::{
     address::Address,
     command::{
-        Error, Exit, Global, Result, error,
+        Error, Exit, Global, Result, audit, error,
         error::Problem,
         fault::{of_session, of_store},
         lock::{self, Waiting},
@@ -76,6 +76,7 @@ async fn end(session: &Session, stack: &str, addresses: &[Address]) -> Result<Ve
     let edit = |(address, record): &(&Address, &Record)| {
         Edit::Put((*address).clone(), Box::new(Record { protect: false, ..(*record).clone() }))
     };
+    session.account(audit::done("unprotect", protected.iter().map(|it| it.0)));
     session.record(protected.iter().map(edit).collect()).await.map_err(of_session)?;
     Ok(protected.into_iter().map(|it| it.0.clone()).collect())
 }

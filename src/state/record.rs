@@ -187,6 +187,13 @@ impl Document {
     }
 }
 
+impl Document {
+    /// Says whether nothing was ever recorded in it.
+    pub fn is_new(&self) -> bool {
+        self.definition.is_none() && self.resources.is_empty()
+    }
+}
+
 impl Default for Document {
     fn default() -> Self {
         Self::new()

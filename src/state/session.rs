@@ -5,7 +5,7 @@
 mod writer;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -86,6 +86,7 @@ pub struct Session {
     writer: tokio::task::JoinHandle<()>,
     fence: Arc<Fence>,
     started: Document,
+    account: Mutex<Option<Account>>,
 }
 
 /// How a lease is taken.
@@ -175,7 +176,7 @@ impl Session {
         let fence = Arc::new(Fence::new(asked, TTL));
         let started = documents.1.clone();
         let writer = Writer::new(store, documents, etag, Arc::clone(&fence));
-        Self { requests, writer: tokio::spawn(writer.run(inbox)), fence, started }
+        Self { requests, writer: tokio::spawn(writer.run(inbox)), fence, started, account: Mutex::default() }
     }
 
     /// Returns the document as it was when the lease was taken.
@@ -208,23 +209,17 @@ impl Session {
         }
     }
 
-    /// Gives the lease back.
-    ///
-    /// # Errors
-    /// [`Error::Lost`] when there was nothing to give back.
-    pub async fn release(self) -> Result<(), Error> {
-        self.end(None).await
+    /// Says what the journal is to be told when the lease is given back. Where nothing was recorded, nothing is told.
+    pub fn account(&self, account: Account) {
+        *self.account.lock().unwrap_or_else(PoisonError::into_inner) = Some(account);
     }
 
-    /// Gives the lease back, and tells the journal what was done, where anything was changed.
+    /// Gives the lease back, and tells the journal what was done.
     ///
     /// # Errors
     /// [`Error::Lost`] when there was nothing to give back; or why the journal could not be written.
-    pub async fn conclude(self, account: Account) -> Result<(), Error> {
-        self.end(Some(account)).await
-    }
-
-    async fn end(self, account: Option<Account>) -> Result<(), Error> {
+    pub async fn release(self) -> Result<(), Error> {
+        let account = self.account.lock().unwrap_or_else(PoisonError::into_inner).take();
         let result = self.ask(Vec::new(), account, true).await;
         // The writer ends with the release; an abort could not be told apart from it.
         self.writer.await.ok();
