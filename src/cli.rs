@@ -44,6 +44,7 @@ verbs! {
     Query: query,
     Dashboard: dashboard,
     State: state,
+    Lock: lock,
     Local: local,
     Doctor: doctor,
     Completions: completions;
@@ -236,6 +237,7 @@ mod tests {
           query        Ask the lake: run SQL over its tables, and show the rows
           dashboard    Open a page of the shop's numbers: sales, products, customers, payments
           state        Show what is recorded of a stack
+          lock         See who holds a stack, or end a hold
           local        Run the local cloud by hand: real parts on this machine
           doctor       Check what this machine needs, and say how to install what is missing
           completions  Print what a shell needs to complete verbs, options and stacks

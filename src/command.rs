@@ -2,6 +2,7 @@
 //!
 //! A verb loads, connects, asks, reports; what is done, and in which order, is the engine's to decide.
 
+pub mod audit;
 pub mod build;
 pub mod completions;
 pub mod consent;
@@ -14,7 +15,9 @@ pub mod explain;
 pub mod fault;
 pub mod graph;
 pub mod local;
+pub mod lock;
 pub mod logs;
+pub mod place;
 pub mod produce;
 pub mod project;
 pub mod query;

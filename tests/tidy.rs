@@ -12,14 +12,15 @@ use std::{
 /// Which rooms a room may use. Anything else is a layer that leaks.
 const LAYERS: &[(&str, &[&str])] = &[
     ("address", &[]),
+    ("durable", &[]),
     ("process", &[]),
     ("quantity", &[]),
     ("template", &[]),
     ("client", &["address"]),
     ("artifact", &["address", "client", "template"]),
-    ("local", &["address", "client", "process", "template"]),
+    ("local", &["address", "client", "durable", "process", "template"]),
     ("resource", &["address", "quantity", "client", "template", "artifact"]),
-    ("state", &["address", "client", "process"]),
+    ("state", &["address", "client", "durable", "process"]),
     ("stack", &["address", "resource", "quantity"]),
     ("engine", &["address", "quantity", "resource", "stack", "state"]),
     ("report", &["address", "engine", "stack", "state", "resource"]),

@@ -3,9 +3,10 @@
 use crate::{
     address::Address,
     command::{
-        Error, Exit, Global, Result, error,
+        Error, Exit, Global, Result, audit, error,
         error::Problem,
         fault::{of_session, of_store},
+        lock::{self, Waiting},
         project::{Project, StackArg},
         who,
     },
@@ -28,6 +29,8 @@ pub struct Args {
     /// What may be deleted again, such as `topic.orders`
     #[arg(value_name = "ADDRESS", required = true)]
     addresses: Vec<Address>,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// Ends the protection of all that are named, or of none.
@@ -37,11 +40,11 @@ pub struct Args {
 pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let (terminal, project) = (global.terminal(), Project::open(global)?);
     let stack = args.stack.stack;
-    let store = project.store(&stack)?;
+    let store = project.find_store(&stack).await?;
     if store.load().await.map_err(of_store)?.is_none() {
         return Err(unknown(&stack, &args.addresses[0]));
     }
-    let session = Session::acquire(store, who::holder(&project.root)).await.map_err(of_session)?;
+    let session = lock::take(store, &who::holder(&project.root), "unprotect", args.waiting, terminal).await?;
     let ended = end(&session, &stack, &args.addresses).await;
     let released = session.release().await.map_err(of_session);
     let ended = ended?;
@@ -73,6 +76,7 @@ async fn end(session: &Session, stack: &str, addresses: &[Address]) -> Result<Ve
     let edit = |(address, record): &(&Address, &Record)| {
         Edit::Put((*address).clone(), Box::new(Record { protect: false, ..(*record).clone() }))
     };
+    session.account(audit::done("unprotect", protected.iter().map(|it| it.0)));
     session.record(protected.iter().map(edit).collect()).await.map_err(of_session)?;
     Ok(protected.into_iter().map(|it| it.0.clone()).collect())
 }

@@ -4,6 +4,7 @@ use crate::{
     command::{
         Exit, Global, Result,
         consent::Consent,
+        lock::Waiting,
         project::StackArg,
         run::{Needs, Run},
     },
@@ -27,6 +28,8 @@ pub struct Args {
     stack: StackArg,
     #[command(flatten)]
     consent: Consent,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// Plans and applies.
@@ -34,6 +37,6 @@ pub struct Args {
 /// # Errors
 /// Says what went wrong, and what to run next.
 pub async fn run(args: Args, global: &Global) -> Result<Exit> {
-    let run = Run::begin(&args.stack.stack, Needs { start: true, build: true }, global).await?;
+    let run = Run::begin(&args.stack.stack, Needs { start: true, build: true }, global).await?.waiting(args.waiting);
     run.change(Goal::Up, &args.consent).await
 }
