@@ -47,6 +47,7 @@ async fn a_state_is_one_runs_at_a_time_wherever_it_is_kept() {
     let place = Place::bare().await;
     let bucket = stores::bucket(&place).await;
     stores::both_stores_conform(&place, &bucket).await;
+    stores::a_state_can_be_moved(&place, &bucket).await;
     runs::ten_at_once_work_one_by_one(&place, &bucket).await;
     zombie::a_run_that_stood_still_changes_nothing_more(&place, &bucket).await;
 }

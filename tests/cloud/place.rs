@@ -234,6 +234,13 @@ impl Ended {
         self
     }
 
+    /// Checks that nothing was asked for that could change anything, writes of such an object excepted.
+    pub(crate) fn changes_nothing_but(self, object: &str) -> Self {
+        let mutating = self.asked.iter().filter(|it| it.mutating && !it.resource.contains(object));
+        assert_eq!(mutating.map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+        self
+    }
+
     /// Checks that the result holds a text.
     pub(crate) fn says(self, text: &str) -> Self {
         assert!(self.out.contains(text), "{text}\n{}\n{}", self.out, self.err);

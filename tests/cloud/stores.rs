@@ -32,6 +32,25 @@ pub(crate) async fn bucket(place: &Place) -> String {
     bucket
 }
 
+/// A state goes along when the stack's file names another place, and what this machine holds is never passed over.
+pub(crate) async fn a_state_can_be_moved(place: &Place, bucket: &str) {
+    let text = |state: &str| format!("stack:\n  state: {state}\nresources:\n  log_group:\n    only: {{}}\n");
+    let (stack, there) = ("moved", format!("s3://{bucket}/team"));
+    place.define(stack, &text("file"));
+    place.run(&["up", stack]).await.exits(0);
+    place.define(stack, &text(&there));
+    let refused = place.run(&["up", stack]).await.exits(9);
+    assert!(refused.err.contains(&format!("ecomctl state move {stack} --from file")), "{}", refused.err);
+    place.run(&["state", "move", stack]).await.exits(9);
+    place.run(&["state", "move", stack, "--yes"]).await.exits(0).says("state.json");
+    place.run(&["state", "show", stack]).await.exits(0).says("log_group.only");
+    place.run(&["up", stack]).await.exits(0).changes_nothing_but("state.json");
+    place.define(stack, &text("file"));
+    place.run(&["state", "move", stack, "--from", &there, "--yes"]).await.exits(0);
+    place.run(&["up", stack]).await.exits(0).changes_nothing_but("state.json");
+    place.run(&["teardown", stack, "--yes"]).await.exits(0);
+}
+
 pub(crate) async fn both_stores_conform(place: &Place, bucket: &str) {
     let name = AtomicUsize::new(0);
     let next = || format!("conform-{}", name.fetch_add(1, Ordering::SeqCst));
