@@ -43,7 +43,20 @@ peers:
 
 # Kills `up` at any request, and runs it again; `diff` changes nothing.
 kills:
-    cargo test --test cloud
+    cargo test --test cloud the_pipeline
+
+# Two runs at once, ten at once, and one that slept past its lease; states in files and in S3; answers that are lost. 3 minutes.
+runs:
+    cargo test --test cloud a_state_is_one_runs
+    cargo test --lib state::
+
+# Every version of the record is read; a newer one is refused untouched.
+formats:
+    cargo test --lib state::format
+
+# How many writes of the state 500 steps at once cost, where one takes 50 ms.
+commits:
+    cargo test --lib five_hundred_steps -- --nocapture
 
 # Measures the whole pipeline: events per second, and where the processor time goes.
 bench:

@@ -77,7 +77,9 @@ impl Aws {
             .region(Region::new(target.region.clone()))
             .http_client(http)
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(5));
+            // Adaptive: a service that throttles is asked more slowly from then on, each service for itself, and faster again
+            // as it lets. A create that is sent again finds what the first one made, by its name or its token.
+            .retry_config(RetryConfig::adaptive().with_max_attempts(5));
         if let Some(endpoint) = &target.endpoint {
             loader = loader.endpoint_url(endpoint);
         }

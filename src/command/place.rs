@@ -48,7 +48,11 @@ impl Project {
         }
     }
 
-    fn file_store(&self, stack: &str) -> Result<Arc<dyn Store>> {
+    /// Returns the place of a state in a file of this machine.
+    ///
+    /// # Errors
+    /// Says that no stack can have this name.
+    pub fn file_store(&self, stack: &str) -> Result<Arc<dyn Store>> {
         stack::check_name(&self.root, stack)?;
         Ok(Arc::new(FileStore::new(self.home.join("state").join(format!("{stack}.json")))))
     }

@@ -128,8 +128,12 @@ impl Run {
         let (holder, verb) = (who::holder(&self.project.root), verb(goal));
         let session = lock::take(self.store()?, &holder, verb, self.waiting, self.terminal).await?;
         if let (Some(Keep::S3 { bucket, prefix }), true) = (&self.stack.settings.state, session.document().is_new()) {
-            let objects = self.cx.aws.objects(bucket, prefix);
-            if let Err(err) = state::check_bucket(&self.stack.name, &objects, self.terminal).await {
+            let (name, objects) = (&self.stack.name, self.cx.aws.objects(bucket, prefix));
+            let checks = async {
+                state::check_bucket(name, &objects, self.terminal).await?;
+                state::check_left_behind(&self.project, name, &*self.store()?).await
+            };
+            if let Err(err) = checks.await {
                 session.release().await.map_err(of_session)?;
                 return Err(err);
             }

@@ -2,10 +2,12 @@
 
 mod history;
 mod init;
+mod relocate;
 mod repair;
 mod rollback;
 
 pub(super) use init::check as check_bucket;
+pub(super) use relocate::check as check_left_behind;
 
 use clap::Subcommand;
 use miette::Diagnostic;
@@ -38,6 +40,7 @@ Examples:
   ecomctl state history staging          who changed what, and when
   ecomctl state rollback staging 41      record again what was recorded then; changes nothing but the record
   ecomctl state repair staging           replace a damaged state by its newest copy
+  ecomctl state move staging             from a file of this machine to the bucket that the stack's file names now
   ecomctl state init staging             make the bucket that the stack's file names, or make it safe
 "
 )]
@@ -56,6 +59,8 @@ enum Verb {
     Rollback(rollback::Args),
     /// Replace a damaged state by its newest copy
     Repair(repair::Args),
+    /// Take the state along to where the stack's file says now
+    Move(relocate::Args),
     /// Make the bucket that holds the state, or make it safe: private, with versions
     Init(StackArg),
 }
@@ -100,6 +105,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         Verb::History(it) => history::run(it, &project, global).await?,
         Verb::Rollback(it) => rollback::run(it, &project, terminal).await?,
         Verb::Repair(it) => repair::run(it, &project, terminal).await?,
+        Verb::Move(it) => relocate::run(it, &project, terminal).await?,
         Verb::Init(it) => init::run(&it.stack, &project, terminal).await?,
     }
     Ok(Exit::Done)

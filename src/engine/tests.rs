@@ -1,5 +1,6 @@
 //! The engine over a simulated cloud that fails, lies and stops answering: whatever happens, running again converges.
 
+mod commits;
 mod unsettled;
 mod world;
 
@@ -131,6 +132,17 @@ impl Rig {
 
     /// The same, interrupted after the first event that is the one meant.
     async fn run_until(&self, stack: &Stack, goal: Goal, is_it: impl Fn(&Event) -> bool) -> Option<Summary> {
+        self.run_on(self.store(), stack, goal, is_it).await
+    }
+
+    /// The same, with its state elsewhere.
+    async fn run_on(
+        &self,
+        store: Arc<dyn Store>,
+        stack: &Stack,
+        goal: Goal,
+        is_it: impl Fn(&Event) -> bool,
+    ) -> Option<Summary> {
         // A kill that came when the run before was over is not meant for this one.
         self.killed.notified().now_or_never();
         let fakes = self.kinds();
@@ -146,7 +158,7 @@ impl Rig {
             ci: None,
             commit: None,
         };
-        let session = Session::acquire(self.store(), holder).await.expect("free");
+        let session = Session::acquire(store, holder).await.expect("free");
         let cx = cx();
         let engine = Engine { kinds: &kinds, cx: &cx, stack };
         let observed = engine.observe(session.document()).await.expect("readable");

@@ -20,7 +20,7 @@ use ecomctl::{
     stack,
 };
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::{
     asked::Asked,
@@ -95,6 +95,19 @@ impl Place {
         fs::create_dir_all(&home).expect("created");
         symlink(scratch.join("artifacts/artifacts"), home.join("artifacts")).expect("linked");
 
+        Self::on(dir).await
+    }
+
+    /// Starts a local cloud with a project that has no stack yet.
+    pub(crate) async fn bare() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::create_dir_all(dir.path().join("project/stacks")).expect("created");
+        fs::create_dir_all(dir.path().join("home")).expect("created");
+        Self::on(dir).await
+    }
+
+    async fn on(dir: TempDir) -> Self {
+        let (home, scratch) = (dir.path().join("home"), Path::new(env!("CARGO_TARGET_TMPDIR")));
         let cloud = Home::with_program(&home, Path::new(env!("CARGO_BIN_EXE_ecomctl"))).expect("a home");
         let cloud = cloud.with_software(&scratch.join("software")).expect("software").with_free_ports();
         let guard = Stop(&home);
@@ -110,19 +123,49 @@ impl Place {
 
     /// Runs the program to its end, without a terminal, its requests going through the proxy.
     pub(crate) async fn run(&self, args: &[&str]) -> Ended {
-        self.watch(args, self.proxy.watch(false).await).await
+        self.run_within(PATIENCE, args).await
     }
 
-    /// Does so, and kills it at its first request that no run died at before.
+    /// Does so, for a run that may take longer.
+    pub(crate) async fn run_within(&self, patience: Duration, args: &[&str]) -> Ended {
+        self.watch(&self.project(), patience, args, self.proxy.watch(false).await).await
+    }
+
+    /// Does so in another checkout of the project, where it may have to wait for runs elsewhere.
+    pub(crate) async fn run_in(&self, project: &Path, args: &[&str]) -> Ended {
+        self.watch(project, PATIENCE * 2, args, self.proxy.watch(false).await).await
+    }
+
+    /// Runs it, and kills it at its first request that no run died at before.
     pub(crate) async fn run_to_death(&self, args: &[&str]) -> Ended {
-        self.watch(args, self.proxy.watch(true).await).await
+        self.watch(&self.project(), PATIENCE, args, self.proxy.watch(true).await).await
     }
 
-    async fn watch(&self, args: &[&str], watch: Watch) -> Ended {
+    /// Writes a stack's file.
+    pub(crate) fn define(&self, stack: &str, text: &str) {
+        fs::write(self.project().join(format!("stacks/{stack}.yaml")), text).expect("written");
+    }
+
+    async fn watch(&self, project: &Path, patience: Duration, args: &[&str], watch: Watch) -> Ended {
         let begun = Instant::now();
+        let child = self.spawn(project, args, &watch);
+        let output = tokio::time::timeout(patience, child.wait_with_output()).await;
+        let late = |_| panic!("{args:?} takes longer than {patience:?}, having asked {:#?}", watch.seen());
+        let output = output.unwrap_or_else(late).expect("it ran");
+        // Its number may soon be another's.
+        watch.client(0);
+        let text = |it: Vec<u8>| String::from_utf8(it).expect("what it prints is UTF-8");
+        let code = output.status.code();
+        assert!(code.is_some() || output.status.signal() == Some(9), "{output:?}");
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        Ended { code, out, err, asked: watch.seen(), elapsed: begun.elapsed() }
+    }
+
+    /// Starts the program on a project, without a terminal, its requests going through the proxy.
+    pub(crate) fn spawn(&self, project: &Path, args: &[&str], watch: &Watch) -> Child {
         let child = Command::new(env!("CARGO_BIN_EXE_ecomctl"))
             .arg("-C")
-            .arg(self.dir.path().join("project"))
+            .arg(project)
             .args(args)
             .env("ECOMCTL_HOME", self.home())
             .env("AWS_ENDPOINT_URL", &watch.url)
@@ -143,16 +186,12 @@ impl Place {
             .spawn()
             .expect("the program starts");
         watch.client(child.id().expect("not waited for"));
-        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
-        let late = |_| panic!("{args:?} takes longer than {PATIENCE:?}, having asked {:#?}", watch.seen());
-        let output = output.unwrap_or_else(late).expect("it ran");
-        // Its number may soon be another's.
-        watch.client(0);
-        let text = |it: Vec<u8>| String::from_utf8(it).expect("what it prints is UTF-8");
-        let code = output.status.code();
-        assert!(code.is_some() || output.status.signal() == Some(9), "{output:?}");
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        Ended { code, out, err, asked: watch.seen(), elapsed: begun.elapsed() }
+        child
+    }
+
+    /// Where the stacks' files are.
+    pub(crate) fn project(&self) -> PathBuf {
+        self.dir.path().join("project")
     }
 
     /// Where the program keeps its own files.
@@ -192,6 +231,19 @@ impl Ended {
     /// Checks the exit code.
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// Checks that nothing was asked for that could change anything, writes of such an object excepted.
+    pub(crate) fn changes_nothing_but(self, object: &str) -> Self {
+        let mutating = self.asked.iter().filter(|it| it.mutating && !it.resource.contains(object));
+        assert_eq!(mutating.map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+        self
+    }
+
+    /// Checks that the result holds a text.
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.out.contains(text), "{text}\n{}\n{}", self.out, self.err);
         self
     }
 

@@ -1,5 +1,9 @@
 //! The lease: who may take it, who lost it, and what is written of it.
 
+use std::sync::Mutex;
+
+use futures::future::BoxFuture;
+
 use super::*;
 use crate::state::{Status, store::FileStore};
 
@@ -131,4 +135,187 @@ async fn records_that_come_together_are_written_together() {
     let (document, _) = store(&folder).load().await.expect("readable").expect("there");
     assert_eq!(document.resources.len(), 500);
     assert!(document.serial - before <= 3, "{} writes", document.serial - before);
+}
+
+/// What becomes of a write.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fate {
+    Passes,
+    /// It never arrives.
+    Lost,
+    /// It takes effect, and its answer is lost.
+    Kept,
+    /// It takes effect, its answer is lost, and the client underneath sends it again.
+    Twice,
+}
+
+/// A store behind a bad network: each write has a fate, and then all pass.
+struct Far {
+    store: Arc<dyn Store>,
+    fates: Mutex<Vec<Fate>>,
+}
+
+impl Far {
+    fn new(folder: &tempfile::TempDir, fates: &[Fate]) -> Arc<Self> {
+        let fates = Mutex::new(fates.iter().rev().copied().collect());
+        Arc::new(Self { store: store(folder), fates })
+    }
+}
+
+impl Store for Far {
+    fn load(&self) -> BoxFuture<'_, Result<Option<(Document, Etag)>, store::Error>> {
+        self.store.load()
+    }
+
+    fn swap<'a>(
+        &'a self,
+        document: &'a Document,
+        expected: Option<&'a Etag>,
+    ) -> BoxFuture<'a, Result<Etag, store::Error>> {
+        let fate = self.fates.lock().expect("not poisoned").pop().unwrap_or(Fate::Passes);
+        Box::pin(async move {
+            let unclear = || store::Error::Request {
+                verb: "write",
+                place: "far away".to_owned(),
+                cause: crate::client::Error::new("s3", "PutObject", crate::client::Reason::Unavailable, "no answer"),
+                help: None,
+            };
+            if fate == Fate::Lost {
+                return Err(unclear());
+            }
+            let written = self.store.swap(document, expected).await?;
+            match fate {
+                Fate::Kept => Err(unclear()),
+                Fate::Twice => self.store.swap(document, expected).await,
+                _ => Ok(written),
+            }
+        })
+    }
+
+    fn place(&self) -> String {
+        "far away".to_owned()
+    }
+
+    fn archive(&self) -> Option<&dyn Archive> {
+        self.store.archive()
+    }
+}
+
+/// Every fate of every write of a run: taking the lease, two records, and giving it back.
+#[tokio::test]
+async fn whatever_becomes_of_an_answer_each_change_is_written_once_and_in_order() {
+    let fates = [Fate::Passes, Fate::Lost, Fate::Kept, Fate::Twice];
+    let all = fates.iter().flat_map(|a| fates.iter().map(move |b| (*a, *b)));
+    for (fate, next) in all {
+        for at in 0..4 {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut sequence = vec![Fate::Passes; at];
+            sequence.extend([fate, next]);
+            let far = Far::new(&folder, &sequence);
+            let session = Session::acquire(far.clone(), holder(2, "here")).await.expect("free");
+            let (a, b) = (Address::new("topic", "a"), Address::new("topic", "b"));
+            session.record(vec![Edit::Put(a.clone(), Box::new(record()))]).await.expect("written");
+            session
+                .record(vec![Edit::Remove(a.clone()), Edit::Put(b.clone(), Box::new(record()))])
+                .await
+                .expect("written");
+            session.release().await.expect("still held");
+            let (document, _) = far.load().await.expect("readable").expect("there");
+            assert_eq!(document.resources.keys().collect::<Vec<_>>(), [&b], "{sequence:?}");
+            assert_eq!((document.serial, document.lease), (4, None), "{sequence:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_hides_no_takeover() {
+    for fate in [Fate::Passes, Fate::Lost, Fate::Kept, Fate::Twice] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let far = Far::new(&folder, &[Fate::Passes, Fate::Passes, fate]);
+        let zombie = Session::acquire(far.clone(), holder(i32::MAX as u32, "here")).await.expect("free");
+        let heir = Session::acquire(store(&folder), holder(2, "here")).await.expect("the holder is dead");
+        let edit = || vec![Edit::Put(Address::new("topic", "late"), Box::new(record()))];
+        assert!(matches!(zombie.record(edit()).await, Err(Error::Lost)), "{fate:?}");
+        assert_eq!(zombie.fence().remaining(), None, "nothing more is sent");
+        heir.release().await.expect("still held");
+        let (document, _) = far.load().await.expect("readable").expect("there");
+        assert!(document.resources.is_empty(), "{fate:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_broken_by_its_epoch_and_its_holder_is_fenced_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = Session::acquire(store(&folder), holder(1, "elsewhere")).await.expect("free");
+    let lease = first.document().lease.clone().expect("held");
+    let wrong = Claim { verb: "lock break", breaks: Some(lease.epoch + 1) };
+    let refused = Session::claim(store(&folder), holder(2, "here"), wrong).await;
+    assert!(matches!(refused, Err(Error::Locked { .. })), "it was another that was looked at");
+    let right = Claim { breaks: Some(lease.epoch), ..wrong };
+    let second = Session::claim(store(&folder), holder(2, "here"), right).await.expect("broken");
+    second.release().await.expect("held");
+    let edit = Edit::Remove(Address::new("topic", "a"));
+    assert!(matches!(first.record(vec![edit]).await, Err(Error::Lost)));
+    assert!(first.fence().remaining().is_none());
+}
+
+async fn told(folder: &tempfile::TempDir) -> (Vec<Entry>, Vec<u64>) {
+    let store = store(folder);
+    let archive = store.archive().expect("it keeps some");
+    (archive.entries(99).await.expect("readable"), archive.serials().await.expect("readable"))
+}
+
+#[tokio::test]
+async fn the_journal_tells_of_runs_that_changed_something_also_of_those_that_died() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str| vec![Edit::Put(Address::new("topic", name), Box::new(record()))];
+    let claim = |verb| Claim { verb, breaks: None };
+    let idle = Session::claim(store(&folder), holder(2, "here"), claim("up")).await.expect("free");
+    idle.release().await.expect("held");
+    assert_eq!(told(&folder).await, (Vec::new(), Vec::new()), "it changed nothing");
+
+    let dies = Session::claim(store(&folder), holder(i32::MAX as u32, "here"), claim("up")).await.expect("free");
+    dies.record(put("a")).await.expect("written");
+    let heir = Session::claim(store(&folder), holder(2, "here"), claim("teardown")).await.expect("it is dead");
+    heir.record(put("b")).await.expect("written");
+    let done = Done {
+        address: Address::new("topic", "b"),
+        action: "create".into(),
+        outcome: Outcome::Done,
+        seconds: Some(0.5),
+    };
+    heir.account(Account { end: journal::End::Complete, steps: vec![done.clone()] });
+    heir.release().await.expect("held");
+    // Too late, and of a run that was told of already.
+    dies.account(Account { end: journal::End::Complete, steps: Vec::new() });
+    assert!(matches!(dies.release().await, Err(Error::Lost)));
+
+    let (entries, serials) = told(&folder).await;
+    let seen: Vec<_> = entries.iter().map(|it| (it.verb.as_str(), it.end, it.before, it.after)).collect();
+    assert_eq!(seen, [("up", journal::End::Died, 2, 4), ("teardown", journal::End::Complete, 4, 7)]);
+    let recorded =
+        Done { address: Address::new("topic", "a"), action: "ready".into(), outcome: Outcome::Recorded, seconds: None };
+    assert_eq!((&entries[0].steps, &entries[1].steps), (&vec![recorded], &vec![done]));
+    assert_eq!(serials, [2, 4], "what each of them found");
+
+    std::fs::remove_file(folder.path().join("s.json")).expect("lost");
+    let anew = Session::acquire(store(&folder), holder(2, "here")).await.expect("free");
+    assert_eq!(anew.document().serial, 9, "serials go on from the last that is known of");
+    anew.release().await.expect("held");
+}
+
+#[tokio::test]
+async fn what_was_recorded_before_is_recorded_again_under_a_new_serial() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let session = Session::acquire(store(&folder), holder(2, "here")).await.expect("free");
+    session.record(vec![Edit::Put(Address::new("topic", "a"), Box::new(record()))]).await.expect("written");
+    session.release().await.expect("held");
+    let before = store(&folder).load().await.expect("readable").expect("there").0;
+    let session = Session::acquire(store(&folder), holder(2, "here")).await.expect("free");
+    session.record(vec![Edit::Remove(Address::new("topic", "a"))]).await.expect("written");
+    session.record(vec![Edit::Restore(Box::new(before.clone()))]).await.expect("written");
+    session.release().await.expect("held");
+    let after = store(&folder).load().await.expect("readable").expect("there").0;
+    assert_eq!((after.resources, after.lineage), (before.resources, before.lineage));
+    assert!(after.serial > before.serial);
 }
