@@ -105,7 +105,9 @@ fn converse(stream: TcpStream, log: &Mutex<Vec<Request>>, handle: &Handle) -> Re
             return Ok(());
         }
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        write!(writer, "HTTP/1.1 {status} -\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())?;
+        // In one piece: the kernel would hold back a second one until the first is acknowledged.
+        let answer = format!("HTTP/1.1 {status} -\r\n{headers}content-length: {}\r\n\r\n{body}", body.len());
+        writer.write_all(answer.as_bytes())?;
     }
     Ok(())
 }

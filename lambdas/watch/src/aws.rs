@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn nothing_shows_a_credential() {
         let lookup = |name: &str| Some(format!("{name}-value"));
-        let aws = Aws::new(Http::new().unwrap(), &lookup);
+        let aws = Aws::new(Http::new(), &lookup);
         assert!(!format!("{aws:?}").contains("SECRET_ACCESS_KEY"), "{aws:?}");
     }
 }

@@ -16,7 +16,7 @@ use tokio::{sync::Mutex, time::Instant};
 use crate::{
     aws::Aws,
     http::{Error, Http},
-    run::Run,
+    run::{Ending, Run},
 };
 
 /// The most runs that `runs/list` gives at once.
@@ -112,19 +112,19 @@ impl Workspace {
         Err(Error::new("databricks jobs/runs/list", format!("job {job} has more than {} runs since", found.len())))
     }
 
-    /// Finds the end of the newest successful run, looking at no more than so many pages of runs that are over.
+    /// Finds the newest successful run, looking at no more than so many pages of runs that are over.
     pub(crate) async fn last_success(
         &self,
         aws: &Aws,
         job: i64,
         pages: usize,
         end: Instant,
-    ) -> Result<Option<i64>, Error> {
+    ) -> Result<Option<Run>, Error> {
         let mut token = String::new();
         for _ in 0..pages {
             let page: Page = self.get(aws, "jobs/runs/list", &list(job, "completed_only=true", &token), end).await?;
-            let success = page.runs.iter().filter(|it| it.ending().is_some_and(crate::run::Ending::is_success));
-            if let Some(newest) = success.map(|it| it.end_time).max() {
+            let mut successes = page.runs.into_iter().filter(|it| it.ending().is_some_and(Ending::is_success));
+            if let Some(newest) = successes.next() {
                 return Ok(Some(newest));
             }
             token = page.next_page_token;

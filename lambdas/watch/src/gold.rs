@@ -1,6 +1,6 @@
 //! How old the tables of the lake are: when their Delta logs got their newest commit, by S3's own clock.
 //!
-//! A commit that only compacts a table counts as well; it hides stale numbers for a while, at most once per compaction.
+//! A commit that only compacts a table counts as well; it hides old numbers for a while, at most once per compaction.
 
 use serde_json::Value;
 use tokio::time::Instant;

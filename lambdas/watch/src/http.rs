@@ -3,14 +3,20 @@
 //!
 //! hyper and rustls are what the SDK of the other functions is built on, so that this client compiles nothing new.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, Uri, header::RETRY_AFTER};
+use http::{HeaderMap, Request, StatusCode, Uri, header::RETRY_AFTER, uri::Scheme};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{Connect, HttpConnector},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::time::{Instant, sleep, timeout_at};
@@ -45,7 +51,11 @@ impl Error {
 
 /// A client with its connections, shared by all that ask.
 #[derive(Clone, Debug)]
-pub(crate) struct Http(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub(crate) struct Http {
+    plain: Client<HttpConnector, Full<Bytes>>,
+    /// Made when it is first needed: reading all the platform's certificates takes a while.
+    secure: Arc<OnceLock<Client<HttpsConnector<HttpConnector>, Full<Bytes>>>>,
+}
 
 /// An answer, read to its end, whatever its status.
 #[derive(Clone, Debug)]
@@ -69,22 +79,8 @@ impl Answer {
 
 impl Http {
     /// Prepares connections. Sends nothing yet.
-    ///
-    /// # Errors
-    /// When the platform has no certificates to trust.
-    pub(crate) fn new() -> Result<Self, Error> {
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = HttpsConnectorBuilder::new().with_provider_and_native_roots((*provider).clone());
-        let tls = tls.map_err(|err| Error::new("certificate authorities", err.to_string()))?;
-        let connector = tls.https_or_http().enable_http1().wrap_connector(connector);
-        let mut builder = Client::builder(TokioExecutor::new());
-        // Lambda freezes the process between invocations; what was open then is seldom open after.
-        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(20));
-        Ok(Self(builder.build(connector)))
+    pub(crate) fn new() -> Self {
+        Self { plain: client(connector()), secure: Arc::default() }
     }
 
     /// Sends a request and reads the answer. Sends it again, made anew, when nobody answers, or when the answer says
@@ -116,10 +112,41 @@ impl Http {
     }
 
     async fn once(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
-        let (head, body) = self.0.request(request).await.map_err(|err| chain(&err))?.into_parts();
+        let answer = match request.uri().scheme() {
+            Some(it) if *it == Scheme::HTTPS => self.secure()?.request(request).await,
+            _ => self.plain.request(request).await,
+        };
+        let (head, body) = answer.map_err(|err| chain(&err))?.into_parts();
         let body = Limited::new(body, LARGEST).collect().await.map_err(|err| err.to_string())?;
         Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
+
+    /// Returns the client that takes only servers whose certificates the platform trusts.
+    fn secure(&self) -> Result<&Client<HttpsConnector<HttpConnector>, Full<Bytes>>, String> {
+        if let Some(it) = self.secure.get() {
+            return Ok(it);
+        }
+        let provider = rustls::crypto::ring::default_provider();
+        let tls = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
+        let tls = tls.map_err(|err| format!("there are no certificates to trust: {err}"))?;
+        let mut tcp = connector();
+        tcp.enforce_http(false);
+        Ok(self.secure.get_or_init(|| client(tls.https_only().enable_http1().wrap_connector(tcp))))
+    }
+}
+
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT));
+    connector
+}
+
+fn client<C: Connect + Clone>(connector: C) -> Client<C, Full<Bytes>> {
+    let mut builder = Client::builder(TokioExecutor::new());
+    // Lambda freezes the process between invocations; what was open then is seldom open after.
+    builder.pool_timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(20));
+    builder.build(connector)
 }
 
 /// Refuses what would send credentials in the clear: plain HTTP to another machine.
@@ -162,6 +189,35 @@ mod tests {
             fits("https://dbc-1.cloud.databricks.com/api") && fits("http://127.0.0.1:9/x") && fits("http://[::1]/x")
         );
         assert!(!fits("http://dbc-1.cloud.databricks.com/api") && !fits("http://127.0.0.1.evil.com/") && !fits("/api"));
+    }
+
+    /// Serves TLS with a certificate that nobody has signed.
+    fn stranger() -> u16 {
+        let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let private = rustls::pki_types::PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![key.cert.der().clone()], private).unwrap();
+        let (listener, config) = (std::net::TcpListener::bind("127.0.0.1:0").unwrap(), Arc::new(config));
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+                // The client hangs up; that is what is tested.
+                session.complete_io(&mut stream).ok();
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn a_server_that_nobody_vouches_for_is_told_nothing() {
+        let url = format!("https://localhost:{}/api", stranger());
+        let make = || Ok(Request::get(&url).body(Full::default()).unwrap());
+        let end = Instant::now() + Duration::from_secs(20);
+        let said = Http::new().send("databricks", end, make).await.unwrap_err().to_string();
+        assert!(said.contains("UnknownIssuer") || said.contains("certificate"), "{said}");
     }
 
     #[test]

@@ -114,17 +114,14 @@ impl Moment<'_> {
 
 impl Watch {
     /// Prepares for invocations; sends nothing. `environment` holds what Lambda sets: region, credentials, endpoint.
-    ///
-    /// # Errors
-    /// When the platform has no certificates to trust.
-    pub fn new(settings: Settings, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let http = Http::new()?;
+    pub fn new(settings: Settings, environment: &dyn Fn(&str) -> Option<String>) -> Self {
+        let http = Http::new();
         let aws = Aws::new(http.clone(), environment);
         let workspace = settings.workspace.as_ref().map(|it| databricks::Workspace::new(http, &it.host, &it.secret));
         let options = [("statement_timeout", "5s"), ("default_transaction_read_only", "on")];
         let database = settings.database.clone();
         let database = database.map(|it| tokio::sync::Mutex::new(Database::new(it, "ecomctl-watch", &options)));
-        Ok(Self { settings, aws, workspace, database })
+        Self { settings, aws, workspace, database }
     }
 
     /// Does what an event asks for, at `now` in milliseconds since 1970, and until `end` at the latest. Returns the

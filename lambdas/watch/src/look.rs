@@ -94,13 +94,17 @@ impl Watch {
         let Moment { now, end, .. } = moment;
         let workspace =
             self.workspace.as_ref().ok_or_else(|| RequestError::new("databricks", "no workspace is named"))?;
+        let mut earlier = None;
         let success = match known {
             Some(it) => it.success,
-            // While nothing has succeeded, the job is late since it was made.
-            None => match workspace.last_success(&self.aws, id, PAGES, end).await? {
-                Some(it) => it,
-                None => workspace.created(&self.aws, id, end).await?,
-            },
+            None => {
+                earlier = workspace.last_success(&self.aws, id, PAGES, end).await?;
+                // While nothing has succeeded, the job is late since it was made.
+                match &earlier {
+                    Some(it) => it.end_time,
+                    None => workspace.created(&self.aws, id, end).await?,
+                }
+            }
         };
         let from = known.map_or_else(|| Memory::new(id, 0, now).from, |it| it.from);
         let active = workspace.runs(&self.aws, id, Which::Active, end).await?;
@@ -108,11 +112,23 @@ impl Watch {
         if let Some(run) = run.filter(|run| !completed.iter().any(|it| it.run_id == *run)) {
             completed.push(workspace.run(&self.aws, run, end).await?);
         }
+        completed.extend(earlier);
         Ok(Found { name, id, listing: Listing { active, completed }, success })
     }
 
-    /// Looks at the tables' logs.
+    /// Looks at the tables' logs. A run of the job that writes them has found no news, or written it: either way, they
+    /// are as fresh as the run.
     pub(crate) async fn look_at_tables(&self, moment: Moment<'_>) -> Result<(), Error> {
+        if self.settings.tables.is_empty() {
+            return Ok(());
+        }
+        let as_of = match self.settings.writer {
+            Some(writer) => {
+                let known: Jobs = self.store("jobs.json").load(moment.end).await?;
+                known.jobs.values().filter(|it| it.id == writer).map(|it| it.as_of).max().unwrap_or(0)
+            }
+            None => 0,
+        };
         let asked = self
             .settings
             .tables
@@ -123,7 +139,7 @@ impl Watch {
         for (name, written) in join_all(asked).await {
             match written {
                 Ok(Some(it)) => {
-                    let age = seconds(moment.now - it);
+                    let age = seconds(moment.now - it.max(as_of));
                     lines.add(Some(("Table", name)), &[("GoldFreshness", "Seconds", vec![age])]);
                 }
                 Ok(None) => tracing::info!("there is no table {name} yet"),

@@ -16,7 +16,7 @@ const SPARE: Duration = Duration::from_millis(1500);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(std::io::stderr).init();
-    let watch = Arc::new(Watch::new(Settings::from_env()?, &|name| std::env::var(name).ok())?);
+    let watch = Arc::new(Watch::new(Settings::from_env()?, &|name| std::env::var(name).ok()));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let watch = Arc::clone(&watch);
         async move { invoke(&watch, event).await }

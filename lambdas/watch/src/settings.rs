@@ -13,6 +13,8 @@ pub struct Settings {
     pub workspace: Option<Workspace>,
     /// Tables of the lake, by name: where they lie.
     pub tables: BTreeMap<String, Place>,
+    /// The number of the job that writes the tables, when it has news for them.
+    pub writer: Option<i64>,
     /// The topic that people are subscribed to.
     pub people: Option<String>,
     /// The database whose deadlocks are counted.
@@ -45,7 +47,8 @@ pub struct Place {
 
 impl Settings {
     /// Reads `STACK`; `DATABRICKS_HOST`, `DATABRICKS_SECRET_ARN`, `WEBHOOK_SECRET_ARN` and `JOB_<NAME>` (a job's number);
-    /// `TABLE_<NAME>` (`s3://bucket/folder`); `STATE_BUCKET`; `PEOPLE_TOPIC_ARN`; and what `database::Settings` reads.
+    /// `TABLE_<NAME>` (`s3://bucket/folder`) and `WRITER_JOB` (the number of the job that writes them); `STATE_BUCKET`;
+    /// `PEOPLE_TOPIC_ARN`; and what `database::Settings` reads.
     pub fn from_env() -> Result<Self, Error> {
         Self::from_variables(std::env::vars().collect())
     }
@@ -75,6 +78,9 @@ impl Settings {
             let (bucket, folder) = place.ok_or_else(|| wrong(variable, "not of the form s3://bucket/folder"))?;
             tables.insert(name.to_lowercase(), Place { bucket: bucket.to_owned(), folder: folder.to_owned() });
         }
+        let writer =
+            given("WRITER_JOB").map(|it| it.parse().map_err(|_| wrong("WRITER_JOB", "not the number of a job")));
+        let writer = writer.transpose()?;
         let database = match given("DATABASE_HOST") {
             Some(_) => Some(database::Settings::from_lookup(|name| variables.get(name).cloned())?),
             None => None,
@@ -85,8 +91,12 @@ impl Settings {
             let (host, secret) = (needed("DATABRICKS_HOST")?, needed("DATABRICKS_SECRET_ARN")?);
             Some(Workspace { host, secret, jobs, webhook: given("WEBHOOK_SECRET_ARN") })
         };
-        let bucket = if workspace.is_some() || database.is_some() { Some(needed("STATE_BUCKET")?) } else { None };
-        Ok(Self { stack, workspace, tables, people: given("PEOPLE_TOPIC_ARN"), database, bucket })
+        let bucket = if workspace.is_some() || database.is_some() || writer.is_some() {
+            Some(needed("STATE_BUCKET")?)
+        } else {
+            None
+        };
+        Ok(Self { stack, workspace, tables, writer, people: given("PEOPLE_TOPIC_ARN"), database, bucket })
     }
 }
 

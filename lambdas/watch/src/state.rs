@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::Run;
+use crate::run::{Ending, Run};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -44,6 +44,9 @@ pub(crate) struct Memory {
     pub(crate) until: i64,
     /// When the last success ended, or the job was made.
     pub(crate) success: i64,
+    /// When the last run began of which all went well; 0 for none. What the job writes is as of then.
+    #[serde(default)]
+    pub(crate) as_of: i64,
     /// The endings at or after `until` that have been told.
     pub(crate) told: BTreeSet<String>,
     /// Those that somebody is about to tell.
@@ -72,7 +75,7 @@ impl Memory {
     /// Begins to watch a job at `now`.
     pub(crate) fn new(id: i64, success: i64, now: i64) -> Self {
         let (told, claims) = (BTreeSet::new(), BTreeMap::new());
-        Self { id, from: now - LOOKBACK, until: now - FIRST, success, told, claims }
+        Self { id, from: now - LOOKBACK, until: now - FIRST, success, as_of: 0, told, claims }
     }
 
     /// Takes note of what was found at `now`, claims what is news, and returns it.
@@ -81,6 +84,9 @@ impl Memory {
             let Some(ending) = run.ending().filter(|_| run.job_id == self.id && run.end_time > 0) else { continue };
             if ending.is_success() {
                 self.success = self.success.max(run.end_time);
+            }
+            if ending == Ending::Success {
+                self.as_of = self.as_of.max(run.start_time);
             }
             if run.end_time >= self.until && !self.told.contains(&run.key()) {
                 self.claims.entry(run.key()).or_insert_with(|| Claim { run: run.clone(), until: now });
@@ -110,7 +116,8 @@ impl Memory {
     /// Says whether this should be written in place of `old`. Most looks find nothing, and write nothing: where to list
     /// from may lag behind, as long as it does not lie.
     pub(crate) fn is_worth_writing(&self, old: &Self) -> bool {
-        let news = self.id != old.id || self.success != old.success || self.claims != old.claims;
+        let success = self.success != old.success || self.as_of != old.as_of;
+        let news = self.id != old.id || success || self.claims != old.claims;
         news || self.from < old.from || self.from > old.from + HOUR
     }
 }

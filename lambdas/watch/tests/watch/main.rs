@@ -183,6 +183,24 @@ async fn the_age_of_a_table_is_that_of_its_newest_commit() {
 }
 
 #[tokio::test]
+async fn a_run_without_news_keeps_the_tables_fresh() {
+    let job = JOB.to_string();
+    let world = World::new(&[("TABLE_SALES", "s3://lake/gold/sales"), ("WRITER_JOB", &job)]);
+    let commit =
+        ("gold/sales/_delta_log/00000000000000000000.json".to_owned(), (1, "2027-01-15T07:00:00.000Z".to_owned()));
+    world.things().objects.extend([commit]);
+    world.things().runs = vec![run(1, NOW - 5 * MINUTE, NOW - MINUTE, "SUCCESS")];
+    world.look(NOW).await.0.unwrap();
+    let (_, lines) = world.look(NOW + MINUTE).await;
+    assert_eq!(value(&lines, "GoldFreshness"), Some(360), "as of when the last good run began");
+    for result in ["FAILED", "SUCCESS_WITH_FAILURES"] {
+        world.things().runs.insert(0, run(2, NOW + MINUTE, NOW + 2 * MINUTE, result));
+        let (_, lines) = world.look(NOW + 4 * MINUTE).await;
+        assert_eq!(value(&lines, "GoldFreshness"), Some(540), "{result}: the task of this very table may have failed");
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_was_changed_is_read_again_and_a_client_gets_one() {
     let world = World::new(&[]);
     world.look(NOW).await.0.unwrap();

@@ -70,7 +70,7 @@ impl World {
             "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("x".to_owned()),
             _ => None,
         };
-        Watch::new(settings, &lookup).unwrap()
+        Watch::new(settings, &lookup)
     }
 
     pub(crate) fn things(&self) -> std::sync::MutexGuard<'_, Things> {
