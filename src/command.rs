@@ -2,7 +2,9 @@
 //!
 //! A verb loads, connects, asks, reports; what is done, and in which order, is the engine's to decide.
 
+pub mod adopt;
 pub mod build;
+pub mod choice;
 pub mod completions;
 pub mod consent;
 pub mod dashboard;
@@ -17,6 +19,7 @@ pub mod local;
 pub mod logs;
 pub mod produce;
 pub mod project;
+pub mod protect;
 pub mod query;
 pub mod run;
 pub mod run_now;

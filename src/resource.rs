@@ -70,6 +70,9 @@ pub trait Resource: Kinded + DeserializeOwned + Serialize + JsonSchema + Debug +
     const DATA_BEARING: bool = false;
     /// The longest wait for [`Phase::Ready`].
     const PATIENCE: Duration = Duration::from_secs(300);
+    /// Whether it is known by an identifier and an update gives it another name, so that a new address in the stack file
+    /// is a new name and nothing more.
+    const RENAMES: bool = false;
     /// The names of all outputs that it may have, so that a misspelled one is a mistake in the file.
     const OUTPUTS: &'static [&'static str] = &[];
     /// What the provider reports.

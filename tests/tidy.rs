@@ -12,6 +12,7 @@ use std::{
 /// Which rooms a room may use. Anything else is a layer that leaks.
 const LAYERS: &[(&str, &[&str])] = &[
     ("address", &[]),
+    ("git", &[]),
     ("process", &[]),
     ("quantity", &[]),
     ("template", &[]),
@@ -26,7 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
-            "address", "artifact", "client", "engine", "local", "process", "quantity", "report", "resource", "stack",
+            "address", "artifact", "client", "engine", "git", "local", "process", "quantity", "report", "resource", "stack",
             "state", "template",
         ],
     ),
@@ -217,7 +218,7 @@ fn one_folder_names_the_http_client() {
 
 #[test]
 fn only_the_local_cloud_and_builds_start_processes() {
-    expect_none(only(&["local", "artifact"], &["process::Command", "Command::new(\""]));
+    expect_none(only(&["local", "artifact", "git"], &["process::Command", "Command::new(\""]));
 }
 
 #[test]

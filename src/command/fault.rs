@@ -90,6 +90,11 @@ impl Reasoned {
         let help = Some(why.help.clone()).filter(|it| !it.is_empty());
         Self { address: step.address.clone(), reason: why.reason.clone(), help }
     }
+
+    /// Says so of a step that the engine does not refuse.
+    pub fn because(step: &engine::Step, reason: String, help: String) -> Self {
+        Self { address: step.address.clone(), reason, help: Some(help) }
+    }
 }
 
 /// Says that the stack is not this run's, or why its state cannot be read or written, before anything was changed.

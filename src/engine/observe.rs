@@ -20,6 +20,8 @@ pub struct Observed {
     pub names: BTreeMap<Address, Name>,
     /// What exists.
     pub found: BTreeMap<Address, Observation>,
+    /// Resources that are recorded under another address than the stack file now gives them: the new one, and the old.
+    pub moved: BTreeMap<Address, Address>,
 }
 
 /// Why nothing could be planned.
@@ -60,7 +62,8 @@ impl Engine<'_> {
     /// # Errors
     /// [`Error::Read`] when a kind cannot be read: a plan from half a view would be a lie.
     pub async fn observe(&self, document: &Document) -> Result<Observed, Error> {
-        let mut observed = Observed { names: self.names(document)?, ..Observed::default() };
+        let moved = self.moved(document);
+        let mut observed = Observed { names: self.names(document, &moved)?, moved, ..Observed::default() };
         let mut by_kind: BTreeMap<&str, Vec<(&Address, &Name)>> = BTreeMap::new();
         for (address, name) in &observed.names {
             by_kind.entry(&address.kind).or_default().push((address, name));
@@ -81,17 +84,32 @@ impl Engine<'_> {
         Ok(observed)
     }
 
+    /// Finds what the stack file gives another address than the one under which it is recorded.
+    fn moved(&self, document: &Document) -> BTreeMap<Address, Address> {
+        let recorded = |it: &Address| document.resources.contains_key(it);
+        let moves = self.stack.resources.iter().filter_map(|(address, it)| {
+            let former = it.renamed_from.as_ref()?;
+            let moves = recorded(former) && !recorded(address) && !self.stack.resources.contains_key(former);
+            moves.then(|| (address.clone(), former.clone()))
+        });
+        moves.collect()
+    }
+
     /// Gives every resource its name: as recorded where it is, else as computed, with a nonce for a first attempt.
-    fn names(&self, document: &Document) -> Result<BTreeMap<Address, Name>, Error> {
-        let addresses: BTreeSet<&Address> = self.stack.resources.keys().chain(document.resources.keys()).collect();
+    fn names(&self, document: &Document, moved: &BTreeMap<Address, Address>) -> Result<BTreeMap<Address, Name>, Error> {
+        let recorded = document.resources.keys().filter(|it| !moved.values().any(|former| former == *it));
+        let addresses: BTreeSet<&Address> = self.stack.resources.keys().chain(recorded).collect();
         let name = |address: &Address| {
-            let record = document.resources.get(address);
+            let record = document.resources.get(moved.get(address).unwrap_or(address));
             let physical = match (record, self.stack.resources.get(address)) {
+                // What is known by its identifier is given the name that its new address means.
+                (Some(record), Some(_))
+                    if moved.contains_key(address) && record.id.is_some() && self.kind(address)?.renames() =>
+                {
+                    self.computed(address)?
+                }
                 (Some(record), _) => record.physical.clone(),
-                (None, Some(definition)) => self
-                    .kind(address)?
-                    .physical_name(&definition.spec, &self.cx.scope, &address.name)
-                    .map_err(|cause| Error::Unresolved { address: address.clone(), cause })?,
+                (None, Some(_)) => self.computed(address)?,
                 (None, None) => String::new(),
             };
             let nonce = record.map_or_else(|| Uuid::new_v4().simple().to_string(), |it| it.nonce.clone());
@@ -99,5 +117,13 @@ impl Engine<'_> {
             Ok((address.clone(), Name { physical, owner, id: record.and_then(|it| it.id.clone()) }))
         };
         addresses.into_iter().map(name).collect()
+    }
+
+    /// Computes the name at the provider that the stack file gives a resource.
+    pub(super) fn computed(&self, address: &Address) -> Result<String, Error> {
+        let Some(definition) = self.stack.resources.get(address) else { return Ok(String::new()) };
+        self.kind(address)?
+            .physical_name(&definition.spec, &self.cx.scope, &address.name)
+            .map_err(|cause| Error::Unresolved { address: address.clone(), cause })
     }
 }

@@ -1,5 +1,6 @@
 //! The engine over a simulated cloud that fails, lies and stops answering: whatever happens, running again converges.
 
+mod asked;
 mod unsettled;
 mod world;
 
@@ -125,12 +126,17 @@ impl Rig {
     }
 
     /// Runs the engine once, as a process of its own, until it ends or is killed; `None` when it was killed.
-    async fn run(&self, stack: &Stack, goal: Goal) -> Option<Summary> {
-        self.run_until(stack, goal, |_| false).await
+    async fn run(&self, stack: &Stack, aim: impl Into<Aim>) -> Option<Summary> {
+        self.run_until(stack, aim, |_| false).await
     }
 
     /// The same, interrupted after the first event that is the one meant.
-    async fn run_until(&self, stack: &Stack, goal: Goal, is_it: impl Fn(&Event) -> bool) -> Option<Summary> {
+    async fn run_until(
+        &self,
+        stack: &Stack,
+        aim: impl Into<Aim>,
+        is_it: impl Fn(&Event) -> bool,
+    ) -> Option<Summary> {
         // A kill that came when the run before was over is not meant for this one.
         self.killed.notified().now_or_never();
         let fakes = self.kinds();
@@ -150,7 +156,7 @@ impl Rig {
         let cx = cx();
         let engine = Engine { kinds: &kinds, cx: &cx, stack };
         let observed = engine.observe(session.document()).await.expect("readable");
-        let plan = engine.plan(session.document(), &observed, goal).expect("resolvable");
+        let plan = engine.plan(session.document(), &observed, aim).expect("resolvable");
         let consent: BTreeSet<Address> = plan.steps.iter().map(|it| it.address.clone()).collect();
         let (events, mut inbox) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();
@@ -175,13 +181,21 @@ impl Rig {
     }
 
     async fn plan(&self, stack: &Stack) -> Plan {
+        self.aimed(stack, Goal::Up).await.0
+    }
+
+    /// Plans, and returns what would be saved of that.
+    async fn aimed(&self, stack: &Stack, aim: impl Into<Aim>) -> (Plan, Saved) {
+        let aim = aim.into();
         let fakes = self.kinds();
         let kinds: Vec<&dyn Kind> = fakes.iter().map(|it| it as &dyn Kind).collect();
         let document = self.store().load().await.expect("readable").map(|it| it.0).unwrap_or_default();
         let cx = cx();
         let engine = Engine { kinds: &kinds, cx: &cx, stack };
         let observed = engine.observe(&document).await.expect("readable");
-        engine.plan(&document, &observed, Goal::Up).expect("resolvable")
+        let plan = engine.plan(&document, &observed, aim.clone()).expect("resolvable");
+        let saved = engine.saved(&document, &observed, &plan, &aim);
+        (plan, saved)
     }
 
     fn owned(&self) -> Vec<Address> {

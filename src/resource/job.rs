@@ -132,6 +132,7 @@ impl Resource for Job {
         ("permissions", Field::Defaulted),
         ("tags", Field::Defaulted),
     ];
+    const RENAMES: bool = true;
     const OUTPUTS: &'static [&'static str] = &["id", "name", "url"];
     type Live = LiveJob;
 

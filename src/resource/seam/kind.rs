@@ -51,6 +51,10 @@ pub trait Kind: Send + Sync {
     fn data_bearing(&self) -> bool;
     /// The longest wait for readiness.
     fn patience(&self) -> Duration;
+    /// Whether an update gives it the name that it shall have; see [`Resource::RENAMES`].
+    fn renames(&self) -> bool {
+        false
+    }
     /// The JSON Schema of one spec.
     fn schema(&self, generator: &mut schemars::SchemaGenerator) -> Schema;
     /// Reads a spec as the file has it and writes it back in full, references marked.
@@ -117,6 +121,10 @@ impl<R: Resource> Kind for Of<R> {
 
     fn patience(&self) -> Duration {
         R::PATIENCE
+    }
+
+    fn renames(&self) -> bool {
+        R::RENAMES
     }
 
     fn outputs(&self) -> &'static [&'static str] {
