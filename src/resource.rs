@@ -107,6 +107,12 @@ pub trait Resource: Kinded + DeserializeOwned + Serialize + JsonSchema + Debug +
     /// Finds many at once, in order; `None` where there is none. One batched request where the API has one.
     fn read(cx: &Cx, names: &[Name]) -> impl Future<Output = Result<Vec<Option<Self::Live>>>> + Send;
 
+    /// Lists names at the provider under which something of this stack may be, whether its file names it or not, by one
+    /// request; none where that cannot be told. Whose they are is for [`Resource::read`] to say.
+    fn candidates(_cx: &Cx) -> impl Future<Output = Result<Vec<String>>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
     /// The fields the provider echoes, under the names that [`Resource::desired`] uses. A field left out can only be
     /// compared with what was last applied. Pure.
     fn observed(live: &Self::Live) -> Value;

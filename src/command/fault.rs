@@ -125,6 +125,8 @@ pub fn of_engine(err: engine::Error) -> Error {
         | engine::Error::Unresolved { cause: resource::Error::Client(it), .. } => match it.reason {
             // The stack asks for something that the provider does not take.
             Reason::Invalid => Exit::Rejected,
+            // It was there a moment ago, or cannot be seen yet: looking again tells.
+            Reason::Missing => Exit::Unreachable,
             it => of_reason(it),
         },
         engine::Error::Unresolved { .. } => Exit::Rejected,

@@ -77,6 +77,9 @@ impl Engine<'_> {
         }
         order_deletions(&mut leaving, &mut plan.steps);
         plan.steps.append(&mut leaving);
+        if aim.adopt.is_none() {
+            plan.notes.extend(of_strays(stack, observed));
+        }
         let stateless = document.definition.is_none() && document.resources.is_empty();
         if stateless && aim.adopt.is_none() && plan.steps.iter().any(|it| it.found) {
             let stack = &cx.scope.stack;
@@ -87,6 +90,24 @@ impl Engine<'_> {
         }
         Ok(plan)
     }
+}
+
+/// Tells what carries the stack's tags though nothing names it, and is never guessed to be anything.
+fn of_strays(stack: &Stack, observed: &Observed) -> Vec<String> {
+    let told = observed.strays.iter().map(|(address, physical)| match stack.resources.contains_key(address) {
+        true => format!(
+            "a second {address} exists as {physical}, with this stack's tags: it is left alone; delete it at the provider if \
+             nobody needs it"
+        ),
+        false => format!(
+            "{physical} carries this stack's tags as {address}, which its file does not name: it is left alone; to delete it, \
+             put {address} into the file, run this once, and take it out again"
+        ),
+    });
+    let dark = observed.unsearched.iter().map(|(kind, why)| {
+        format!("what the file no longer names could not be looked for among the {kind}s: {}", why.replace('\n', " "))
+    });
+    told.chain(dark).collect()
 }
 
 /// What is known of one resource.
@@ -167,6 +188,9 @@ impl<'a> Known<'a> {
         step.refs = definition.needed();
         step.protect |= definition.protect;
         step.protects = definition.protect && self.record.is_none_or(|it| !it.protect);
+        if step.action == Action::Replace && step.protect && step.refused.is_none() {
+            step.refused = Some(self.protected("replaced"));
+        }
         step.after = definition.needs.iter().filter(|it| !it.weak).map(|it| it.to.clone()).collect();
         if step.action == Action::Noop
             && (self.former.is_some()
@@ -276,8 +300,6 @@ impl<'a> Known<'a> {
                 reason: format!("`{field}` cannot be changed in place, and replacing it would lose its data"),
                 help: format!("put the old value back, or define a second {} and move the data", self.address.kind),
             });
-        } else if let (Action::Replace, true) = (step.action, step.protect) {
-            step.refused = Some(self.protected("replaced"));
         } else if let (Action::Replace, true) = (step.action, step.adopts) {
             step.refused = Some(Refusal {
                 field: found.replaces.clone(),

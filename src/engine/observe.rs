@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use miette::Diagnostic;
 use uuid::Uuid;
 
 use super::Engine;
 use crate::{
     address::{Address, Name, Owner},
-    resource::{self, Observation, Phase},
+    resource::{self, Kind, Observation, Ownership, Phase},
     state::Document,
 };
 
@@ -20,6 +20,11 @@ pub struct Observed {
     pub names: BTreeMap<Address, Name>,
     /// What exists.
     pub found: BTreeMap<Address, Observation>,
+    /// What carries the stack's tags though neither its file nor its state names it: its address, and its name at the
+    /// provider. Looked for only while there is no state.
+    pub strays: Vec<(Address, String)>,
+    /// The kinds among which could not be looked for those, and why not.
+    pub unsearched: Vec<(String, String)>,
     /// Resources that are recorded under another address than the stack file now gives them: the new one, and the old.
     pub moved: BTreeMap<Address, Address>,
 }
@@ -29,7 +34,10 @@ pub struct Observed {
 pub enum Error {
     /// The live world cannot be read.
     #[error("cannot read the stack's {kind}s")]
-    #[diagnostic(code(observe::unreadable))]
+    #[diagnostic(
+        code(observe::unreadable),
+        help("nothing was changed; once that is mended, run the same command again")
+    )]
     Read {
         /// Of which kind.
         kind: String,
@@ -81,7 +89,51 @@ impl Engine<'_> {
                 observed.found.insert(address, found);
             }
         }
+        if document.definition.is_none() && document.resources.is_empty() {
+            self.look_for_strays(&mut observed).await;
+        }
         Ok(observed)
+    }
+
+    /// Looks for what the stack's file may have named before the state was lost, among the kinds that it names anything
+    /// of, as far as these can list it. What cannot be listed is told, and stops nothing.
+    async fn look_for_strays(&self, observed: &mut Observed) {
+        let known: BTreeSet<(&str, &str)> =
+            observed.names.iter().map(|(address, it)| (address.kind.as_str(), it.physical.as_str())).collect();
+        let used = |it: &&&dyn Kind| self.stack.resources.keys().any(|address| address.kind == it.name());
+        let looks = self.kinds.iter().filter(used).map(|kind| {
+            let known = &known;
+            async move { (kind.name(), self.strays_of(*kind, known).await) }
+        });
+        let (mut strays, mut unsearched) = (Vec::new(), Vec::new());
+        for (kind, found) in join_all(looks).await {
+            match found {
+                Ok(it) => strays.extend(it),
+                Err(err) => unsearched.push((kind.to_owned(), err.to_string())),
+            }
+        }
+        (observed.strays, observed.unsearched) = (strays, unsearched);
+    }
+
+    async fn strays_of(
+        &self,
+        kind: &dyn Kind,
+        known: &BTreeSet<(&str, &str)>,
+    ) -> Result<Vec<(Address, String)>, resource::Error> {
+        let names =
+            kind.candidates(self.cx).await?.into_iter().filter(|it| !known.contains(&(kind.name(), it.as_str())));
+        let address = Address::new(kind.name(), "?");
+        let owner = Owner { stack: self.cx.scope.stack.clone(), address, nonce: String::new() };
+        let names: Vec<Name> = names.map(|physical| Name { physical, owner: owner.clone(), id: None }).collect();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = kind.read(self.cx, &names).await?;
+        let ours = names.into_iter().zip(found).filter_map(|(name, live)| match live?.identity.ownership {
+            Ownership::Tagged(owner) if owner.stack == name.owner.stack => Some((owner.address, name.physical)),
+            _ => None,
+        });
+        Ok(ours.collect())
     }
 
     /// Finds what the stack file gives another address than the one under which it is recorded.

@@ -1,6 +1,8 @@
 //! The engine over a simulated cloud that fails, lies and stops answering: whatever happens, running again converges.
 
 mod asked;
+mod explore;
+mod planner;
 mod unsettled;
 mod world;
 
@@ -33,9 +35,17 @@ struct Rig {
     state: Memory,
 }
 
-/// A state in memory, for speed; [`crate::state::FileStore`] has tests of its own.
+/// A state in memory, for speed; [`crate::state::FileStore`] has tests of its own. Beside it, what goes wrong with writes.
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Option<Document>>>);
+struct Memory(Arc<Mutex<Option<Document>>>, Arc<Mutex<Writes>>);
+
+/// How many writes there were, and at which one the process dies: before it, or after.
+#[derive(Default)]
+struct Writes {
+    count: usize,
+    deadly: BTreeMap<usize, bool>,
+    killed: Arc<Notify>,
+}
 
 impl Store for Memory {
     fn load(&self) -> BoxFuture<'_, Result<Option<(Document, Etag)>, StoreError>> {
@@ -53,16 +63,36 @@ impl Store for Memory {
         expected: Option<&'a Etag>,
     ) -> BoxFuture<'a, Result<Etag, StoreError>> {
         Box::pin(async move {
-            let mut stored = self.0.lock().expect("not poisoned");
-            if stored.as_ref().map(|it| it.serial.to_string()) != expected.map(|it| it.0.clone()) {
-                return Err(StoreError::Conflict);
+            let (deadly, killed) = {
+                let mut writes = self.1.lock().expect("not poisoned");
+                writes.count += 1;
+                (writes.deadly.get(&writes.count).copied(), writes.killed.clone())
+            };
+            if deadly == Some(true) {
+                killed.notify_one();
+                std::future::pending::<()>().await;
             }
-            *stored = Some(document.clone());
-            Ok(Etag(document.serial.to_string()))
+            let result = self.put(document, expected);
+            if deadly == Some(false) {
+                killed.notify_one();
+                std::future::pending::<()>().await;
+            }
+            result
         })
     }
     fn place(&self) -> String {
         "memory".to_owned()
+    }
+}
+
+impl Memory {
+    fn put(&self, document: &Document, expected: Option<&Etag>) -> Result<Etag, StoreError> {
+        let mut stored = self.0.lock().expect("not poisoned");
+        if stored.as_ref().map(|it| it.serial.to_string()) != expected.map(|it| it.0.clone()) {
+            return Err(StoreError::Conflict);
+        }
+        *stored = Some(document.clone());
+        Ok(Etag(document.serial.to_string()))
     }
 }
 
@@ -106,7 +136,9 @@ fn runtime() -> tokio::runtime::Runtime {
 
 impl Rig {
     fn new() -> Self {
-        Self { world: Arc::default(), killed: Arc::default(), state: Memory::default() }
+        let rig = Self { world: Arc::default(), killed: Arc::default(), state: Memory::default() };
+        rig.state.1.lock().expect("not poisoned").killed = rig.killed.clone();
+        rig
     }
 
     fn kinds(&self) -> [Fake; 3] {
@@ -131,14 +163,17 @@ impl Rig {
     }
 
     /// The same, interrupted after the first event that is the one meant.
-    async fn run_until(
-        &self,
-        stack: &Stack,
-        aim: impl Into<Aim>,
-        is_it: impl Fn(&Event) -> bool,
-    ) -> Option<Summary> {
+    async fn run_until(&self, stack: &Stack, aim: impl Into<Aim>, is_it: impl Fn(&Event) -> bool) -> Option<Summary> {
         // A kill that came when the run before was over is not meant for this one.
         self.killed.notified().now_or_never();
+        tokio::select! {
+            biased;
+            () = self.killed.notified() => None,
+            summary = self.until_its_end(stack, aim, is_it) => Some(summary),
+        }
+    }
+
+    async fn until_its_end(&self, stack: &Stack, aim: impl Into<Aim>, is_it: impl Fn(&Event) -> bool) -> Summary {
         let fakes = self.kinds();
         let kinds: Vec<&dyn Kind> = fakes.iter().map(|it| it as &dyn Kind).collect();
         // No process has this number, so a later run of this machine takes over at once.
@@ -170,13 +205,10 @@ impl Rig {
         };
         let summary = tokio::select! {
             biased;
-            () = self.killed.notified() => None,
-            () = interrupt => None,
-            summary = engine.apply(&plan, mandate) => Some(summary),
+            () = interrupt => unreachable!("the sender lives as long as the run"),
+            summary = engine.apply(&plan, mandate) => summary,
         };
-        if summary.is_some() {
-            session.release().await.expect("still held");
-        }
+        session.release().await.expect("still held");
         summary
     }
 

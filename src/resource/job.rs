@@ -178,6 +178,16 @@ impl Resource for Job {
         try_join_all(names.iter().map(|it| read_one(cx, it))).await
     }
 
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed = cx.databricks.jobs().await?;
+        let names = listed.iter().filter_map(|it| it.settings["name"].as_str());
+        let mut names: Vec<String> = names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect();
+        // The name of one may be that of another.
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
     fn observed(live: &LiveJob) -> Value {
         let mut fields = normal::normal(&live.job.settings);
         let owner = live.grants.iter().find(|it| it.level == OWNER).map(|it| it.to.to_string());

@@ -6,6 +6,7 @@ use std::{
     os::unix::{fs::symlink, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -20,11 +21,11 @@ use ecomctl::{
     stack,
 };
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::{
     asked::Asked,
-    proxy::{Proxy, Watch},
+    proxy::{Mode, Proxy, Watch},
 };
 
 /// The stack that is deployed.
@@ -37,9 +38,12 @@ pub(crate) struct Place {
     pub(crate) proxy: Proxy,
     pub(crate) aws: Aws,
     pub(crate) databricks: Databricks,
-    workspace: String,
     dir: TempDir,
+    told: Mutex<String>,
 }
+
+/// The key that requests are signed with: a secret, which must never be seen.
+pub(crate) const CANARY: &str = "canary7Zq3vXw9kT5mB2nR8sLd4Hf6Jy1Pc0GuEa";
 
 /// A run that ended.
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub(crate) struct Ended {
     pub(crate) out: String,
     pub(crate) err: String,
     pub(crate) asked: Vec<Asked>,
+    /// How many of its requests failed on purpose.
+    pub(crate) failures: usize,
     pub(crate) elapsed: Duration,
 }
 
@@ -102,34 +108,49 @@ impl Place {
             local::ensure(&cloud, &|it| eprintln!("{} {}", it.part, it.message)).await.expect("starts");
         let keys = Some((account, "secret".to_owned()));
         let aws = Aws::connect(&Target { region, endpoint: Some(gateway.clone()), keys }).await;
-        let proxy = Proxy::before(&gateway);
-        let target = databricks::Target::ambient().host(Some(workspace.clone())).token("local");
+        let proxy = Proxy::before(&gateway, &workspace);
+        let target = databricks::Target::ambient().host(Some(workspace)).token("local");
         std::mem::forget(guard);
-        Self { proxy, aws, databricks: Databricks::new(target), workspace, dir }
+        Self { proxy, aws, databricks: Databricks::new(target), dir, told: Mutex::default() }
     }
 
     /// Runs the program to its end, without a terminal, its requests going through the proxy.
     pub(crate) async fn run(&self, args: &[&str]) -> Ended {
-        self.watch(args, self.proxy.watch(false).await).await
+        self.run_in(Mode::Watch, args).await
     }
 
-    /// Does so, and kills it at its first request that no run died at before.
-    pub(crate) async fn run_to_death(&self, args: &[&str]) -> Ended {
-        self.watch(args, self.proxy.watch(true).await).await
+    /// Does so in another mode.
+    pub(crate) async fn run_in(&self, mode: Mode, args: &[&str]) -> Ended {
+        let (begun, watch) = (Instant::now(), self.proxy.watch(mode).await);
+        let child = self.spawn(args, &watch);
+        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+        let late = |_| panic!("{args:?} takes longer than {PATIENCE:?}, having asked {:#?}", watch.seen());
+        let output = output.unwrap_or_else(late).expect("it ran");
+        // Its number may soon be another's.
+        watch.client(0);
+        let text = |it: Vec<u8>| String::from_utf8(it).expect("what it prints is UTF-8");
+        let code = output.status.code();
+        assert!(code.is_some() || output.status.signal() == Some(9), "{output:?}");
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        let mut told = self.told.lock().expect("not poisoned");
+        told.push_str(&out);
+        told.push_str(&err);
+        drop(told);
+        Ended { code, out, err, asked: watch.seen(), failures: watch.failures(), elapsed: begun.elapsed() }
     }
 
-    async fn watch(&self, args: &[&str], watch: Watch) -> Ended {
-        let begun = Instant::now();
+    /// Starts the program without a terminal, its requests going through the proxy.
+    pub(crate) fn spawn(&self, args: &[&str], watch: &Watch) -> Child {
         let child = Command::new(env!("CARGO_BIN_EXE_ecomctl"))
             .arg("-C")
             .arg(self.dir.path().join("project"))
             .args(args)
             .env("ECOMCTL_HOME", self.home())
-            .env("AWS_ENDPOINT_URL", &watch.url)
+            .env("AWS_ENDPOINT_URL", &watch.gateway)
             .env("AWS_ACCESS_KEY_ID", local::ACCOUNT)
-            .env("AWS_SECRET_ACCESS_KEY", "x")
+            .env("AWS_SECRET_ACCESS_KEY", CANARY)
             .env("AWS_REGION", local::REGION)
-            .env("DATABRICKS_HOST", &self.workspace)
+            .env("DATABRICKS_HOST", &watch.workspace)
             .env("DATABRICKS_TOKEN", "local")
             .env("DATABRICKS_CONFIG_FILE", "/dev/null")
             .env("AWS_CONFIG_FILE", "/dev/null")
@@ -143,21 +164,22 @@ impl Place {
             .spawn()
             .expect("the program starts");
         watch.client(child.id().expect("not waited for"));
-        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
-        let late = |_| panic!("{args:?} takes longer than {PATIENCE:?}, having asked {:#?}", watch.seen());
-        let output = output.unwrap_or_else(late).expect("it ran");
-        // Its number may soon be another's.
-        watch.client(0);
-        let text = |it: Vec<u8>| String::from_utf8(it).expect("what it prints is UTF-8");
-        let code = output.status.code();
-        assert!(code.is_some() || output.status.signal() == Some(9), "{output:?}");
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        Ended { code, out, err, asked: watch.seen(), elapsed: begun.elapsed() }
+        child
+    }
+
+    /// The file of the stack's state.
+    pub(crate) fn state_file(&self) -> PathBuf {
+        self.home().join("state").join(format!("{STACK}.json"))
     }
 
     /// Where the program keeps its own files.
     pub(crate) fn home(&self) -> PathBuf {
         self.dir.path().join("home")
+    }
+
+    /// Returns all that the program printed so far.
+    pub(crate) fn told(&self) -> String {
+        self.told.lock().expect("not poisoned").clone()
     }
 
     /// Returns every file of the state, with its content.

@@ -221,6 +221,28 @@ fn drift_that_is_kept_stays_and_is_shown_again() {
 }
 
 #[test]
+fn what_left_the_file_while_the_state_was_lost_is_told_and_left_alone() {
+    let rig = Rig::new();
+    let both = stack(&sketch(&[("topic", "a", 1, 0, &[]), ("topic", "b", 1, 0, &[])]));
+    runtime().block_on(async {
+        rig.done(&both, Goal::Up).await;
+        *rig.state.0.lock().expect("not poisoned") = None;
+        rig.put(Thing { physical: "topic/s-x".into(), ..nobodys(1) });
+        rig.log();
+        let notes = rig.plan(&one(1)).await.notes;
+        assert!(notes[0].starts_with("topic/s-b carries this stack's tags as topic.b"), "{notes:?}");
+        assert!(notes.iter().all(|it| !it.contains("s-x")), "nobody's are nobody's: {notes:?}");
+        rig.done(&one(1), Goal::Up).await;
+        assert!(rig.log().is_empty());
+        assert_eq!(rig.owned(), [address("topic.a"), address("topic.b")]);
+        // The recipe works.
+        rig.done(&both, Goal::Up).await;
+        rig.done(&one(1), Goal::Up).await;
+        assert_eq!(rig.owned(), [address("topic.a")]);
+    });
+}
+
+#[test]
 fn an_older_definition_may_change_but_not_delete() {
     let rig = Rig::new();
     let both = stack(&sketch(&[("topic", "a", 1, 0, &[]), ("job", "j", 1, 0, &[])]));

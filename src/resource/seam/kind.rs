@@ -80,6 +80,10 @@ pub trait Kind: Send + Sync {
     fn read<'a>(&'a self, cx: &'a Cx, names: &'a [Name]) -> BoxFuture<'a, Result<Vec<Option<Observation>>>>;
     /// See [`Resource::objections`].
     fn objections(&self, spec: &Value, cx: &Cx, live: &Observation, changes: &[Change]) -> Result<Vec<Objection>>;
+    /// See [`Resource::candidates`].
+    fn candidates<'a>(&'a self, _cx: &'a Cx) -> BoxFuture<'a, Result<Vec<String>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
     /// See [`Resource::create`].
     fn create<'a>(&'a self, cx: &'a Cx, name: &'a Name, spec: &'a Value) -> BoxFuture<'a, Result<()>>;
     /// See [`Resource::update`].
@@ -165,6 +169,10 @@ impl<R: Resource> Kind for Of<R> {
             let lives = R::read(cx, names).await?;
             Ok(lives.into_iter().map(|it| it.map(observe::<R>)).collect())
         })
+    }
+
+    fn candidates<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Vec<String>>> {
+        Box::pin(R::candidates(cx))
     }
 
     fn objections(&self, spec: &Value, cx: &Cx, live: &Observation, changes: &[Change]) -> Result<Vec<Objection>> {
