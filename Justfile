@@ -41,9 +41,25 @@ lake:
 peers:
     cargo test --test local
 
-# Kills `up` at any request, and runs it again; `diff` changes nothing.
-kills:
-    cargo test --test cloud the_pipeline
+# Kills `up`, an update and `teardown` at every request and at every write of the state; lets every request fail in every way. All of it takes long; a number makes one part of it, as each run of the tests does.
+kills part="all":
+    SWEEP={{ part }} cargo test --test cloud -- --nocapture
+
+# The planner's promises over 10,000 made-up stacks; the protocol killed or lied to at every pair of points.
+protocol:
+    cargo test --lib -- --nocapture engine::tests::planner engine::tests::explore
+
+# What every kind promises: no drift, each field set back, renames, protection, nothing of another stack's taken over.
+contract:
+    cargo test --test contract -- --nocapture
+
+# Spoilt stack files, states and plans, 1,000 of each.
+fuzzed:
+    cargo test --test acceptance fuzzed
+
+# Fuzzes one reader (`plan`, `stack` or `state`) with libFuzzer, until it falls over; needs `cargo install cargo-fuzz` and a nightly.
+fuzz target:
+    cargo +nightly fuzz run {{ target }}
 
 # Two runs at once, ten at once, and one that slept past its lease; states in files and in S3; answers that are lost. 3 minutes.
 runs:

@@ -35,6 +35,8 @@ verbs! {
     Up: up,
     Diff: diff,
     Teardown: teardown,
+    Adopt: adopt,
+    Protect: protect,
     Unprotect: unprotect,
     Status: status,
     Run: run_now,
@@ -228,6 +230,8 @@ mod tests {
           up           Make the world as the stack's file says
           diff         Show what `up` would change, and change nothing
           teardown     Delete everything that a stack owns, after asking
+          adopt        Take over what exists already and belongs to nobody, after asking
+          protect      Keep resources of a stack from being deleted, whatever its file says
           unprotect    Let protected resources of a stack be deleted again; deletes nothing
           status       Show what a stack is doing: topics and lag, functions, tables, rejected events
           run          Run a job now, follow its tasks, and end as it does

@@ -2,8 +2,10 @@
 //!
 //! A verb loads, connects, asks, reports; what is done, and in which order, is the engine's to decide.
 
+pub mod adopt;
 pub mod audit;
 pub mod build;
+pub mod choice;
 pub mod completions;
 pub mod consent;
 pub mod dashboard;
@@ -20,6 +22,7 @@ pub mod logs;
 pub mod place;
 pub mod produce;
 pub mod project;
+pub mod protect;
 pub mod query;
 pub mod run;
 pub mod run_now;

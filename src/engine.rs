@@ -3,21 +3,25 @@
 //! [`Engine::observe`] reads the live world; [`Engine::plan`] is pure; [`Engine::apply`] does what the plan says and tells
 //! what happens as events.
 
+mod aim;
 mod apply;
 mod decide;
 mod diff;
 mod event;
+mod kept;
 mod observe;
 mod order;
 mod own;
 mod plan;
+mod saved;
 mod step;
 
+pub use aim::{Aim, Goal, Older};
 pub use apply::{GRACE, Mandate, Summary};
-pub use decide::Goal;
 pub use event::{Cause, Event, Failure};
 pub use observe::{Error, Observed};
 pub use plan::{Action, Plan, Refusal, Step};
+pub use saved::{Damaged, FORMAT, Saved};
 
 use crate::{
     resource::{Cx, Kind},

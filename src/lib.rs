@@ -15,6 +15,8 @@ pub mod command;
 mod durable;
 /// The engine: compares, orders, waits, and records.
 pub mod engine;
+/// What git knows of commits.
+pub mod git;
 /// The local cloud: real parts on one machine.
 pub mod local;
 /// Whether a process is alive.

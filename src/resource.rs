@@ -71,6 +71,9 @@ pub trait Resource: Kinded + DeserializeOwned + Serialize + JsonSchema + Debug +
     const DATA_BEARING: bool = false;
     /// The longest wait for [`Phase::Ready`].
     const PATIENCE: Duration = Duration::from_secs(300);
+    /// Whether it is known by an identifier and an update gives it another name, so that a new address in the stack file
+    /// is a new name and nothing more.
+    const RENAMES: bool = false;
     /// The names of all outputs that it may have, so that a misspelled one is a mistake in the file.
     const OUTPUTS: &'static [&'static str] = &[];
     /// What the provider reports.
@@ -104,6 +107,12 @@ pub trait Resource: Kinded + DeserializeOwned + Serialize + JsonSchema + Debug +
 
     /// Finds many at once, in order; `None` where there is none. One batched request where the API has one.
     fn read(cx: &Cx, names: &[Name]) -> impl Future<Output = Result<Vec<Option<Self::Live>>>> + Send;
+
+    /// Lists names at the provider under which something of this stack may be, whether its file names it or not, by one
+    /// request; none where that cannot be told. Whose they are is for [`Resource::read`] to say.
+    fn candidates(_cx: &Cx) -> impl Future<Output = Result<Vec<String>>> + Send {
+        async { Ok(Vec::new()) }
+    }
 
     /// The fields the provider echoes, under the names that [`Resource::desired`] uses. A field left out can only be
     /// compared with what was last applied. Pure.

@@ -13,6 +13,7 @@ use std::{
 const LAYERS: &[(&str, &[&str])] = &[
     ("address", &[]),
     ("durable", &[]),
+    ("git", &[]),
     ("process", &[]),
     ("quantity", &[]),
     ("template", &[]),
@@ -27,8 +28,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
-            "address", "artifact", "client", "engine", "local", "process", "quantity", "report", "resource", "stack",
-            "state", "template",
+            "address", "artifact", "client", "engine", "git", "local", "process", "quantity", "report", "resource",
+            "stack", "state", "template",
         ],
     ),
     ("cli", &["command"]),
@@ -218,7 +219,7 @@ fn one_folder_names_the_http_client() {
 
 #[test]
 fn only_the_local_cloud_and_builds_start_processes() {
-    expect_none(only(&["local", "artifact"], &["process::Command", "Command::new(\""]));
+    expect_none(only(&["local", "artifact", "git"], &["process::Command", "Command::new(\""]));
 }
 
 #[test]

@@ -35,8 +35,8 @@ pub struct Question<'a> {
     pub target: Target,
     /// The command without flags, such as `ecomctl teardown local`.
     pub command: &'a str,
-    /// Whether to ask also where no data dies.
-    pub always: bool,
+    /// What is asked also where no data dies: the sentence, and what needs consent, for who is not there to be asked.
+    pub always: Option<(&'a str, &'a str)>,
 }
 
 /// Says that nobody consented. Nothing was changed.
@@ -77,14 +77,14 @@ impl Consent {
     pub fn settle(&self, question: Question<'_>, terminal: &Terminal) -> Result<BTreeSet<Address>> {
         let plan = question.plan;
         let doomed: BTreeSet<Address> = losses(plan).map(|it| it.address.clone()).collect();
-        if plan.is_empty() || (doomed.is_empty() && !question.always) {
+        if plan.is_empty() || (doomed.is_empty() && question.always.is_none()) {
             return Ok(doomed);
         }
         let named: BTreeSet<_> = self.allow_data_loss.iter().cloned().collect();
         if self.yes && (question.target == Target::Local || doomed.is_subset(&named)) {
             return Ok(doomed);
         }
-        if !question.always && !doomed.is_empty() && doomed.is_subset(&named) {
+        if question.always.is_none() && !doomed.is_empty() && doomed.is_subset(&named) {
             return Ok(doomed);
         }
         let sentence = question.sentence(&doomed);
@@ -93,7 +93,7 @@ impl Consent {
             Some(answer) if answer == plan.stack => Ok(doomed),
             Some(answer) => Err(Error::new(Exit::Refused, Refused::Declined { answer, stack: plan.stack.clone() })),
             None => {
-                let what = if doomed.is_empty() { "deleting everything".to_owned() } else { "data loss".to_owned() };
+                let what = question.always.filter(|_| doomed.is_empty()).map_or("data loss", |it| it.1).to_owned();
                 let command = question.command_with_consent(&doomed);
                 Err(Error::new(Exit::Refused, Refused::Unasked { what, command }))
             }
@@ -104,7 +104,7 @@ impl Consent {
 impl Question<'_> {
     fn sentence(self, doomed: &BTreeSet<Address>) -> String {
         if doomed.is_empty() {
-            return format!("This deletes everything that belongs to `{}`.", self.plan.stack);
+            return self.always.map_or_else(String::new, |it| it.0.to_owned());
         }
         let names: Vec<_> = doomed.iter().map(ToString::to_string).collect();
         format!("This destroys the data of {}, for good.", names.join(", "))
@@ -144,6 +144,9 @@ mod tests {
             refs: [].into(),
             resumes: false,
             found: false,
+            adopts: false,
+            moved_from: None,
+            kept: Vec::new(),
             awaits: None,
             unreadable: None,
             protect: false,
@@ -158,7 +161,8 @@ mod tests {
     fn ask(plan: &Plan, target: Target, yes: bool, allowed: &[&str]) -> Result<usize, String> {
         let nobody = Terminal { json: false, out: Style::PLAIN, err: Style::PLAIN, live: false, interactive: false };
         let allow_data_loss = allowed.iter().map(|it| it.parse().expect("an address")).collect();
-        let question = Question { plan, target, command: "ecomctl teardown staging", always: true };
+        let always = Some(("This deletes everything.", "deleting everything"));
+        let question = Question { plan, target, command: "ecomctl teardown staging", always };
         let result = Consent { yes, allow_data_loss }.settle(question, &nobody);
         result.map(|it| it.len()).map_err(|err| {
             assert_eq!(err.exit(), Exit::Refused);
@@ -200,7 +204,7 @@ mod tests {
         assert!(ask(&plan, Target::Aws, false, &[]).is_err());
         assert_eq!(ask(&plan, Target::Aws, true, &[]), Ok(0));
         let nobody = Terminal { json: false, out: Style::PLAIN, err: Style::PLAIN, live: false, interactive: false };
-        let question = Question { plan: &plan, target: Target::Aws, command: "ecomctl up staging", always: false };
+        let question = Question { plan: &plan, target: Target::Aws, command: "ecomctl up staging", always: None };
         assert!(Consent::default().settle(question, &nobody).is_ok_and(|it| it.is_empty()));
     }
 }

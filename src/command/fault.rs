@@ -90,6 +90,11 @@ impl Reasoned {
         let help = Some(why.help.clone()).filter(|it| !it.is_empty());
         Self { address: step.address.clone(), reason: why.reason.clone(), help }
     }
+
+    /// Says so of a step that the engine does not refuse.
+    pub fn because(step: &engine::Step, reason: String, help: String) -> Self {
+        Self { address: step.address.clone(), reason, help: Some(help) }
+    }
 }
 
 /// Says that the stack is not this run's, or why its state cannot be read or written, before anything was changed.
@@ -120,6 +125,8 @@ pub fn of_engine(err: engine::Error) -> Error {
         | engine::Error::Unresolved { cause: resource::Error::Client(it), .. } => match it.reason {
             // The stack asks for something that the provider does not take.
             Reason::Invalid => Exit::Rejected,
+            // It was there a moment ago, or cannot be seen yet: looking again tells.
+            Reason::Missing => Exit::Unreachable,
             it => of_reason(it),
         },
         engine::Error::Unresolved { .. } => Exit::Rejected,

@@ -19,14 +19,16 @@ use crate::{
     artifact,
     command::{
         Error, Exit, Global, Result, audit,
-        consent::{Consent, Question},
+        choice::{self, Order, Stale},
+        consent::Question,
         error,
         fault::{Incomplete, Reasoned, Refused, Stopped, of_engine, of_session, of_session_at_the_end, of_store},
         lock::{self, Waiting},
         project::Project,
         state, who,
     },
-    engine::{Engine, Goal, Mandate, Observed, Plan, Summary},
+    engine::{Aim, Engine, Goal, Mandate, Observed, Older, Plan, Saved, Summary},
+    git::{self, Age},
     report::{
         self, Terminal, human,
         plan::{Last, View},
@@ -151,19 +153,48 @@ impl Run {
         self.engine().observe(document).await.map_err(of_engine)
     }
 
-    /// Looks, and plans.
+    /// Looks, and plans; returns the plan, and the same with what it was made from.
     ///
     /// # Errors
     /// Says what could not be read, or computed.
-    pub async fn plan(&self, document: &Document, goal: Goal) -> Result<Plan> {
+    pub async fn plan(&self, document: &Document, aim: &Aim) -> Result<(Plan, Saved)> {
         let observed = self.observe(document).await?;
-        self.engine().plan(document, &observed, goal).map_err(of_engine)
+        let older = if aim.allow_older { None } else { self.older(document) };
+        let aim = Aim { older, ..aim.clone() };
+        let plan = self.engine().plan(document, &observed, aim.clone()).map_err(of_engine)?;
+        let saved = self.engine().saved(document, &observed, &plan, &aim);
+        Ok((plan, saved))
+    }
+
+    /// Says why the definition at hand is older than the one that was applied, or may be.
+    fn older(&self, document: &Document) -> Option<Older> {
+        let applied = document.definition.as_ref()?;
+        let (here, there) = (who::holder(&self.project.root).commit?, applied.commit.clone()?);
+        let (at, by) = (human::ago(Timestamp::now(), applied.at), &applied.by);
+        let brief = |it: &str| it.get(..7).unwrap_or(it).to_owned();
+        let (old, new) = (brief(&here), brief(&there));
+        match git::age(&self.project.root, &here, &there) {
+            Age::NotOlder => None,
+            Age::Older => Some(Older {
+                why: format!("is of commit {old}, which is older than {new}, applied {at} by {by}"),
+                help: format!("run it from {new} or later; or, to go back on purpose, add --allow-older"),
+            }),
+            Age::Unknown => Some(Older {
+                why: format!(
+                    "is of commit {old}, and {new}, applied {at} by {by}, is not in this clone: it may be newer"
+                ),
+                help:
+                    "fetch the history (`git fetch --unshallow`; in a workflow, `fetch-depth: 0`); or, if it is meant, \
+                       add --allow-older"
+                        .to_owned(),
+            }),
+        }
     }
 
     /// Puts beside a plan what a reader needs to judge it.
     pub fn view<'a>(&self, plan: &'a Plan, document: &Document, next: Option<String>) -> View<'a> {
         let last = document.definition.clone().map(|it| Last { at: it.at, by: it.by, commit: it.commit });
-        View { plan, last, now: Timestamp::now(), next, verbose: self.verbose }
+        View { plan, last, now: Timestamp::now(), next, exactly: false, verbose: self.verbose }
     }
 
     /// Shows the plan that is about to be applied, and refuses to apply half of it.
@@ -178,6 +209,14 @@ impl Run {
         } else {
             self.terminal.print(&report::plan::text(&view, self.terminal.out));
         }
+        self.whole(plan)
+    }
+
+    /// Makes sure that no part of a plan is refused.
+    ///
+    /// # Errors
+    /// Says what is.
+    pub fn whole(&self, plan: &Plan) -> Result<()> {
         let reasons: Vec<_> = plan.refused().map(|(step, why)| Reasoned::new(step, why)).collect();
         if reasons.is_empty() {
             return Ok(());
@@ -191,9 +230,9 @@ impl Run {
     ///
     /// # Errors
     /// Says what is refused or incomplete, and how to continue.
-    pub async fn change(&self, goal: Goal, consent: &Consent) -> Result<Exit> {
-        let (session, holder) = self.hold(goal).await?;
-        let result = self.change_within(&session, &holder, goal, consent).await;
+    pub async fn change(&self, order: &Order) -> Result<Exit> {
+        let (session, holder) = self.hold(order.aim.goal).await?;
+        let result = self.change_within(&session, &holder, order).await;
         if let Ok(None) = result {
             // Requests may still be under way: the lease stays, and ends with this process.
             return Err(Error::new(Exit::Incomplete, Stopped { stack: self.stack.name.clone() }));
@@ -210,22 +249,13 @@ impl Run {
     }
 
     /// Returns `None` when the run was interrupted twice.
-    async fn change_within(
-        &self,
-        session: &Session,
-        holder: &Holder,
-        goal: Goal,
-        consent: &Consent,
-    ) -> Result<Option<Exit>> {
+    async fn change_within(&self, session: &Session, holder: &Holder, order: &Order) -> Result<Option<Exit>> {
         let document = session.document();
-        let plan = self.plan(document, goal).await?;
+        choice::check(&order.aim, &self.stack, document)?;
+        let (plan, now) = self.plan(document, &order.aim).await?;
+        self.must_be_what_was_saved(order, &now)?;
         self.announce(&plan, document)?;
-        let command = self.command(goal);
-        let (target, always) = (self.stack.settings.target, goal == Goal::Teardown);
-        for it in consent.unknown(&plan, &self.stack) {
-            self.terminal.note(&format!("--allow-data-loss {it}: this stack has no such resource, or has it no more"));
-        }
-        let consent = consent.settle(Question { plan: &plan, target, command: &command, always }, &self.terminal)?;
+        let consent = self.ask(order, &plan)?;
         let mut progress = Progress::new(self.terminal, &plan);
         let summary = if plan.is_empty() {
             Summary::default()
@@ -239,15 +269,46 @@ impl Run {
         let same = document.definition.as_ref().is_some_and(|it| it.hash == plan.definition);
         let applied = if plan.is_empty() { !same } else { !summary.done.is_empty() };
         let mut defined = Ok(());
-        if goal == Goal::Up && applied && !summary.lost {
+        // What was applied of it only in part is not the definition that holds.
+        if order.aim.goal == Goal::Up && order.aim.is_whole() && applied && !summary.lost {
             defined = session.record(vec![Edit::Define(definition(&plan, holder))]).await;
         }
-        self.conclude(progress.finish(), goal);
+        self.conclude(progress.finish(), &order.achieved());
         match summary {
             it if it.lost => Err(of_session(SessionError::Lost)),
             it if it.is_complete() => defined.map(|()| Some(Exit::Done)).map_err(of_session_at_the_end),
-            it => Err(self.incomplete(it, goal)),
+            it => Err(self.incomplete(it, order)),
         }
+    }
+
+    fn must_be_what_was_saved(&self, order: &Order, now: &Saved) -> Result<()> {
+        let Some((path, saved)) = &order.saved else { return Ok(()) };
+        let moved = saved.moved(now);
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let anew = Order { saved: None, ..order.clone() }.again(&self.stack.name).replacen(" up ", " diff ", 1);
+        let (path, anew) = (path.display().to_string(), format!("{anew} --out {}", choice::quoted(path)));
+        Err(Error::new(Exit::Refused, Stale { path, moved, anew }))
+    }
+
+    /// Asks for consent where it is needed, and returns the resources whose data may be lost.
+    fn ask(&self, order: &Order, plan: &Plan) -> Result<BTreeSet<Address>> {
+        for it in order.consent.unknown(plan, &self.stack) {
+            self.terminal.note(&format!("--allow-data-loss {it}: this stack has no such resource, or has it no more"));
+        }
+        let stack = &self.stack.name;
+        let sentence = match (&order.aim.adopt, order.aim.goal) {
+            (Some(it), _) => format!("This makes {it} part of `{stack}`, as its file says."),
+            _ => format!("This deletes everything that belongs to `{stack}`."),
+        };
+        let always = match (&order.aim.adopt, order.aim.goal) {
+            (Some(_), _) => Some((sentence.as_str(), "taking it over")),
+            (None, Goal::Teardown) => Some((sentence.as_str(), "deleting everything")),
+            (None, Goal::Up) => None,
+        };
+        let (target, command) = (self.stack.settings.target, order.command(stack));
+        order.consent.settle(Question { plan, target, command: &command, always }, &self.terminal)
     }
 
     async fn drive(
@@ -289,8 +350,7 @@ impl Run {
     }
 
     /// Says what became of it, and what may be used now.
-    fn conclude(&self, tally: Tally, goal: Goal) {
-        let goal = if goal == Goal::Up { "is up to date" } else { "is gone" };
+    fn conclude(&self, tally: Tally, goal: &str) {
         let outcome = Outcome { stack: &self.stack.name, goal, tally, elapsed: self.started.elapsed() };
         let outputs = self.outputs();
         if self.terminal.json {
@@ -308,12 +368,8 @@ impl Run {
         seen.filter(|it| !it.1.is_empty()).collect::<BTreeMap<_, _>>()
     }
 
-    fn command(&self, goal: Goal) -> String {
-        format!("ecomctl {} {}", verb(goal), self.stack.name)
-    }
-
-    fn incomplete(&self, summary: Summary, goal: Goal) -> Error {
-        let again = self.command(goal);
+    fn incomplete(&self, summary: Summary, order: &Order) -> Error {
+        let again = order.again(&self.stack.name);
         let (stack, skipped) = (self.stack.name.clone(), summary.skipped.len());
         let (interrupted, failures) = (summary.interrupted, summary.failures);
         let unfinished = summary.unfinished.into_iter().map(|it| it.0).collect();

@@ -3,6 +3,7 @@
 use crate::{
     command::{
         Exit, Global, Result,
+        choice::Order,
         consent::Consent,
         lock::Waiting,
         project::StackArg,
@@ -38,5 +39,5 @@ pub struct Args {
 pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     // What is to be deleted may live in the local cloud's files, which only the running cloud can reach.
     let run = Run::begin(&args.stack.stack, Needs { start: true, build: false }, global).await?.waiting(args.waiting);
-    run.change(Goal::Teardown, &args.consent).await
+    run.change(&Order { aim: Goal::Teardown.into(), saved: None, consent: args.consent }).await
 }

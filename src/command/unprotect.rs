@@ -1,4 +1,4 @@
-//! `ecomctl unprotect`: lets resources be deleted again. Deletes nothing.
+//! `ecomctl unprotect`: lets resources be deleted again. Deletes nothing. `protect` is the same the other way round.
 
 use crate::{
     address::Address,
@@ -25,8 +25,15 @@ Examples:
 ")]
 pub struct Args {
     #[command(flatten)]
+    named: Named,
+}
+
+/// The resources of a stack that are meant.
+#[derive(Debug, clap::Args)]
+pub struct Named {
+    #[command(flatten)]
     stack: StackArg,
-    /// What may be deleted again, such as `topic.orders`
+    /// What is meant, such as `topic.orders`
     #[arg(value_name = "ADDRESS", required = true)]
     addresses: Vec<Address>,
     #[command(flatten)]
@@ -38,47 +45,62 @@ pub struct Args {
 /// # Errors
 /// Says which is not recorded, or who holds the stack.
 pub async fn run(args: Args, global: &Global) -> Result<Exit> {
+    set(args.named, false, global).await
+}
+
+/// Begins or ends the protection of all that are named, or of none.
+///
+/// # Errors
+/// Says which is not recorded, or who holds the stack.
+pub async fn set(named: Named, protect: bool, global: &Global) -> Result<Exit> {
     let (terminal, project) = (global.terminal(), Project::open(global)?);
-    let stack = args.stack.stack;
+    let Named { stack: StackArg { stack }, addresses, waiting } = named;
     let store = project.find_store(&stack).await?;
     if store.load().await.map_err(of_store)?.is_none() {
-        return Err(unknown(&stack, &args.addresses[0]));
+        return Err(unknown(&stack, &addresses[0]));
     }
-    let session = lock::take(store, &who::holder(&project.root), "unprotect", args.waiting, terminal).await?;
-    let ended = end(&session, &stack, &args.addresses).await;
+    let verb = if protect { "protect" } else { "unprotect" };
+    let session = lock::take(store, &who::holder(&project.root), verb, waiting, terminal).await?;
+    let changed = record(&session, &stack, &addresses, protect).await;
     let released = session.release().await.map_err(of_session);
-    let ended = ended?;
+    let changed = changed?;
     released?;
     if terminal.json {
-        terminal.print(&serde_json::to_string(&ended).map_err(error::internal)?);
+        terminal.print(&serde_json::to_string(&changed).map_err(error::internal)?);
     }
-    for address in args.addresses.iter().filter(|_| !terminal.json) {
-        let was = if ended.contains(address) { "is no longer protected" } else { "was not protected" };
+    for address in addresses.iter().filter(|_| !terminal.json) {
+        let was = match (protect, changed.contains(address)) {
+            (true, true) => "is protected now",
+            (true, false) => "was protected already",
+            (false, true) => "is no longer protected",
+            (false, false) => "was not protected",
+        };
         terminal.print(&format!("{address} {was}"));
     }
-    let defined = project.load(&stack).ok();
+    let defined = project.load(&stack).ok().filter(|_| !protect);
     let again = |it: &&Address| defined.as_ref().and_then(|all| all.resources.get(*it)).is_some_and(|it| it.protect);
-    for address in ended.iter().filter(again) {
+    for address in changed.iter().filter(again) {
         terminal
             .note(&format!("the file still says `protect: true` of {address}: `ecomctl up {stack}` protects it again"));
     }
     Ok(Exit::Done)
 }
 
-/// Returns those that were protected.
-async fn end(session: &Session, stack: &str, addresses: &[Address]) -> Result<Vec<Address>> {
+/// Returns those that this changed.
+async fn record(session: &Session, stack: &str, addresses: &[Address], protect: bool) -> Result<Vec<Address>> {
     let recorded = &session.document().resources;
     if let Some(it) = addresses.iter().find(|it| !recorded.contains_key(*it)) {
         return Err(unknown(stack, it));
     }
-    let protected: Vec<_> =
-        addresses.iter().filter_map(|it| Some((it, recorded.get(it)?))).filter(|it| it.1.protect).collect();
+    let differ: Vec<_> =
+        addresses.iter().filter_map(|it| Some((it, recorded.get(it)?))).filter(|it| it.1.protect != protect).collect();
     let edit = |(address, record): &(&Address, &Record)| {
-        Edit::Put((*address).clone(), Box::new(Record { protect: false, ..(*record).clone() }))
+        Edit::Put((*address).clone(), Box::new(Record { protect, ..(*record).clone() }))
     };
-    session.account(audit::done("unprotect", protected.iter().map(|it| it.0)));
-    session.record(protected.iter().map(edit).collect()).await.map_err(of_session)?;
-    Ok(protected.into_iter().map(|it| it.0.clone()).collect())
+    let verb = if protect { "protect" } else { "unprotect" };
+    session.account(audit::done(verb, differ.iter().map(|it| it.0)));
+    session.record(differ.iter().map(edit).collect()).await.map_err(of_session)?;
+    Ok(differ.into_iter().map(|it| it.0.clone()).collect())
 }
 
 fn unknown(stack: &str, address: &Address) -> Error {

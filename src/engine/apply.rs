@@ -152,8 +152,11 @@ impl Engine<'_> {
         let Some(kind) = kind(self.kinds, &step.address.kind) else {
             return refused(format!("no kind is named {}", step.address.kind), "use the ecomctl that made the plan");
         };
-        let record = mandate.session.document().resources.get(&step.address);
-        let definition = self.stack.resources.get(&step.address).filter(|_| step.action != Action::Delete);
-        Run { kind, cx: self.cx, mandate, over, step, record }.run(definition).await
+        let recorded_as = step.moved_from.as_ref().unwrap_or(&step.address);
+        let record = mandate.session.document().resources.get(recorded_as);
+        let definition = self.stack.resources.get(&step.address);
+        let renamed_from = definition.and_then(|it| it.renamed_from.as_ref());
+        let definition = definition.filter(|_| step.action != Action::Delete);
+        Run { kind, cx: self.cx, mandate, over, step, renamed_from, record }.run(definition).await
     }
 }

@@ -6,35 +6,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    Engine,
+    Aim, Engine, Goal,
     diff::{Difference, diff},
+    kept,
     observe::{Error, Observed},
-    own,
+    own::{self, Claim},
     plan::{Action, Plan, Refusal, Step},
 };
 use crate::{
     address::{Address, Name},
     resource::{self, Cx, Desired, Kind, Observation, Phase},
-    stack::Definition,
+    stack::{Definition, Stack},
     state::{Document, Record, Status},
 };
-
-/// What the plan is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Goal {
-    /// Everything is as the stack file says.
-    Up,
-    /// Nothing is left.
-    Teardown,
-}
 
 impl Engine<'_> {
     /// Makes the plan that leads from what is there to the goal.
     ///
     /// # Errors
     /// [`Error::Unresolved`] when a template or an artifact is missing or wrong.
-    pub fn plan(&self, document: &Document, observed: &Observed, goal: Goal) -> Result<Plan, Error> {
+    pub fn plan(&self, document: &Document, observed: &Observed, aim: impl Into<Aim>) -> Result<Plan, Error> {
         let Self { cx, stack, .. } = *self;
+        let aim = &aim.into();
+        let chosen = aim.chosen(stack);
+        let is_chosen = |it: &Address| chosen.as_ref().is_none_or(|all| all.contains(it));
         let mut plan = Plan {
             stack: cx.scope.stack.clone(),
             lineage: document.lineage,
@@ -44,19 +39,22 @@ impl Engine<'_> {
             notes: Vec::new(),
         };
         let mut kept = BTreeSet::new();
-        if goal == Goal::Up {
-            for address in super::order::sorted(&stack.resources) {
+        if aim.goal == Goal::Up {
+            for address in super::order::sorted(&stack.resources).into_iter().filter(is_chosen) {
                 let definition = &stack.resources[&address];
                 let kind = self.kind(&address)?;
                 let desired = kind
                     .desired(&definition.spec, cx)
                     .map_err(|cause| Error::Unresolved { address: address.clone(), cause })?;
-                let known = Known::of(kind, &address, document, observed);
+                let known = Known::of(kind, &address, self, document, observed, aim);
                 let mut step = known.wanted(definition, desired);
                 plan.notes.extend(known.protected_against_the_file(definition));
                 known
                     .object(&mut step, definition, cx)
                     .map_err(|cause| Error::Unresolved { address: address.clone(), cause })?;
+                if step.refused.is_none() {
+                    step.refused = known.moved_away(&step, stack, &self.computed(&address)?);
+                }
                 follow(&plan.steps, &mut step);
                 kept.insert(address);
                 plan.steps.push(step);
@@ -64,17 +62,26 @@ impl Engine<'_> {
         }
         let mut leaving = Vec::new();
         for (address, name) in &observed.names {
-            if kept.contains(address) {
+            if kept.contains(address) || !is_chosen(address) || aim.adopt.is_some() {
                 continue;
             }
             let kind = self.kind(address)?;
-            let known = Known::of(kind, address, document, observed);
-            leaving.extend(known.unwanted(stack.resources.get(address), name, &mut plan.notes));
+            let known = Known::of(kind, address, self, document, observed, aim);
+            let step = known.unwanted(stack.resources.get(address), name, &mut plan.notes);
+            leaving.extend(step.map(|it| known.unless_older(it, aim)));
+        }
+        if let Some(chosen) = chosen.filter(|_| aim.adopt.is_none()) {
+            let others = observed.names.keys().filter(|it| !chosen.contains(it)).count();
+            plan.notes
+                .push(format!("{others} more of the stack's resources are left out, as --only does not need them"));
         }
         order_deletions(&mut leaving, &mut plan.steps);
         plan.steps.append(&mut leaving);
+        if aim.adopt.is_none() {
+            plan.notes.extend(of_strays(stack, observed));
+        }
         let stateless = document.definition.is_none() && document.resources.is_empty();
-        if stateless && plan.steps.iter().any(|it| it.found) {
+        if stateless && aim.adopt.is_none() && plan.steps.iter().any(|it| it.found) {
             let stack = &cx.scope.stack;
             plan.notes.push(format!(
                 "there is no state: what the stack's file no longer names is not known, and is neither shown nor deleted; \
@@ -85,24 +92,66 @@ impl Engine<'_> {
     }
 }
 
+/// Tells what carries the stack's tags though nothing names it, and is never guessed to be anything.
+fn of_strays(stack: &Stack, observed: &Observed) -> Vec<String> {
+    let told = observed.strays.iter().map(|(address, physical)| match stack.resources.contains_key(address) {
+        true => format!(
+            "a second {address} exists as {physical}, with this stack's tags: it is left alone; delete it at the provider if \
+             nobody needs it"
+        ),
+        false => format!(
+            "{physical} carries this stack's tags as {address}, which its file does not name: it is left alone; to delete it, \
+             put {address} into the file, run this once, and take it out again"
+        ),
+    });
+    let dark = observed.unsearched.iter().map(|(kind, why)| {
+        format!("what the file no longer names could not be looked for among the {kind}s: {}", why.replace('\n', " "))
+    });
+    told.chain(dark).collect()
+}
+
 /// What is known of one resource.
 struct Known<'a> {
     kind: &'a dyn Kind,
     address: &'a Address,
     name: &'a Name,
+    /// The address under which it is recorded, where that is another.
+    former: Option<&'a Address>,
+    /// The address that the file says it had before.
+    renamed_from: Option<&'a Address>,
     record: Option<&'a Record>,
     live: Option<&'a Observation>,
+    /// Whether its drift is left as it is.
+    keeps_drift: bool,
+    /// Whether it is taken over where it is nobody's.
+    adopts: bool,
 }
 
 impl<'a> Known<'a> {
-    fn of(kind: &'a dyn Kind, address: &'a Address, document: &'a Document, observed: &'a Observed) -> Self {
+    fn of(
+        kind: &'a dyn Kind,
+        address: &'a Address,
+        engine: &Engine<'a>,
+        document: &'a Document,
+        observed: &'a Observed,
+        aim: &Aim,
+    ) -> Self {
+        let former = observed.moved.get(address);
         Self {
             kind,
             address,
             name: &observed.names[address],
-            record: document.resources.get(address),
+            former,
+            renamed_from: engine.stack.resources.get(address).and_then(|it| it.renamed_from.as_ref()),
+            record: document.resources.get(former.unwrap_or(address)),
             live: observed.found.get(address),
+            keeps_drift: aim.keep_drift.contains(address),
+            adopts: aim.adopt.as_ref() == Some(address),
         }
+    }
+
+    fn claim(&self) -> Claim<'a> {
+        Claim { record: self.record, former: self.renamed_from, adopts: self.adopts }
     }
 
     fn step(&self, action: Action) -> Step {
@@ -119,6 +168,9 @@ impl<'a> Known<'a> {
             refs: BTreeSet::new(),
             resumes: false,
             found: self.live.is_some() && self.record.is_none(),
+            adopts: false,
+            moved_from: self.former.cloned(),
+            kept: Vec::new(),
             awaits: None,
             unreadable: None,
             protects: false,
@@ -136,9 +188,13 @@ impl<'a> Known<'a> {
         step.refs = definition.needed();
         step.protect |= definition.protect;
         step.protects = definition.protect && self.record.is_none_or(|it| !it.protect);
+        if step.action == Action::Replace && step.protect && step.refused.is_none() {
+            step.refused = Some(self.protected("replaced"));
+        }
         step.after = definition.needs.iter().filter(|it| !it.weak).map(|it| it.to.clone()).collect();
         if step.action == Action::Noop
-            && self.record.is_some_and(|it| it.protect != step.protect || it.refs != step.refs)
+            && (self.former.is_some()
+                || self.record.is_some_and(|it| it.protect != step.protect || it.refs != step.refs))
         {
             // Nothing to send; the record alone is brought up to date.
             step.action = Action::Settle;
@@ -150,9 +206,7 @@ impl<'a> Known<'a> {
     fn protected_against_the_file(&self, definition: &Definition) -> Option<String> {
         let still = self.record.is_some_and(|it| it.protect) && !definition.protect;
         let help = self.protected("").help;
-        still.then(|| {
-            format!("{} is still protected, though the file no longer says so; to end it: {help}", self.address)
-        })
+        still.then(|| format!("{} is protected, though the file does not say so; to end that: {help}", self.address))
     }
 
     /// Asks the kind whether it can do what the step says.
@@ -188,29 +242,47 @@ impl<'a> Known<'a> {
         }
         if let Phase::Failed(why) = &live.phase {
             let mut step = self.step(Action::Replace);
-            if self.kind.data_bearing() {
+            if self.kind.data_bearing() || self.adopts {
                 step.refused = Some(Refusal {
                     field: None,
                     reason: format!("the provider reports that it failed: {why}"),
-                    help: "mend it at the provider; a resource that bears data is never replaced".to_owned(),
+                    help: "mend it at the provider; what bears data or is to be taken over is never replaced"
+                        .to_owned(),
                 });
             }
             return step;
         }
         let applied = self.record.map_or(&Value::Null, |it| &it.applied);
-        let found = match live.phase {
+        let mut found = match live.phase {
             // Nothing is known to differ; what does will be seen once it can be read.
             Phase::Unreadable(_) => Difference::default(),
             _ => diff(self.kind.fields(), desired, applied, &live.observed),
         };
+        let mut both = None;
+        let mut drift = Vec::new();
+        if self.keeps_drift {
+            match kept::part(found.changes.clone()) {
+                Ok((made, left)) => (found.changes, drift) = (made, left),
+                Err(field) => both = Some(field),
+            }
+            let left = |it: &String| drift.iter().any(|change| change.is(it));
+            found.replaces = found.replaces.filter(|it| !left(it));
+            found.shrinks = found.shrinks.filter(|it| !left(&it.0));
+        }
+        if !matches!(live.phase, Phase::Unreadable(_)) {
+            found.changes.extend(own::mark(live, self.name, self.claim()));
+        }
         let mut step = self.step(found.action());
+        step.kept = drift;
+        step.adopts = self.adopts && self.record.is_none() && own::stranger(live, self.name, unasked(self)).is_some();
+        step.found &= !step.adopts;
         match &live.phase {
             Phase::Pending(on) => step.awaits = Some(on.clone()),
             Phase::Unreadable(why) => step.unreadable = Some(why.clone()),
             _ => (),
         }
         // What is not recorded as ready, or is not ready, is never taken for unchanged.
-        if step.found || live.phase != Phase::Ready {
+        if step.found || step.adopts || live.phase != Phase::Ready {
             step.action = step.action.max(Action::Settle);
         }
         if status.is_some_and(|it| it != Status::Ready) {
@@ -228,8 +300,18 @@ impl<'a> Known<'a> {
                 reason: format!("`{field}` cannot be changed in place, and replacing it would lose its data"),
                 help: format!("put the old value back, or define a second {} and move the data", self.address.kind),
             });
-        } else if let (Action::Replace, true) = (step.action, step.protect) {
-            step.refused = Some(self.protected("replaced"));
+        } else if let (Action::Replace, true) = (step.action, step.adopts) {
+            step.refused = Some(Refusal {
+                field: found.replaces.clone(),
+                reason: "it cannot be made as the file says without creating it anew".to_owned(),
+                help: "let the file say what is there, then adopt it".to_owned(),
+            });
+        } else if let Some(field) = both {
+            step.refused = Some(Refusal {
+                reason: format!("`{field}` was changed outside ecomctl, and the file changes the same field"),
+                help: "leave out --keep-drift, or put the file back".to_owned(),
+                field: Some(field),
+            });
         }
         step.changes = found.changes;
         step
@@ -270,13 +352,54 @@ impl<'a> Known<'a> {
     }
 
     fn stranger(&self, live: &Observation) -> Option<Refusal> {
-        let why = own::stranger(live, self.name, self.record)?;
+        let why = own::stranger(live, self.name, self.claim())?;
         Some(Refusal {
             field: None,
             reason: format!("{} exists already and is not ours: {why}", self.name.physical),
-            help: own::LEFT_ALONE.to_owned(),
+            help: own::advice(live, self.name),
         })
     }
+
+    /// Refuses a new address where that would mean another name at the provider: what exists keeps its name, and those
+    /// that refer to it would look for the new one.
+    fn moved_away(&self, step: &Step, stack: &Stack, computed: &str) -> Option<Refusal> {
+        let former = self.former?;
+        let users = stack.resources.iter().filter(|(_, it)| it.needs.iter().any(|need| need.to == *self.address));
+        let users: Vec<String> = users.map(|it| it.0.to_string()).collect();
+        let stays = step.action == Action::Create || self.kind.renames() || computed == self.name.physical;
+        (!stays && !users.is_empty()).then(|| Refusal {
+            field: None,
+            reason: format!(
+                "it was {former} and is {} at the provider, which cannot rename it; {} would look for {computed}",
+                self.name.physical,
+                users.join(", ")
+            ),
+            help: format!(
+                "keep the address {former}; or define {} beside it without `renamed_from`, and move what uses it",
+                self.address
+            ),
+        })
+    }
+
+    /// Refuses a deletion that an older definition asks for.
+    fn unless_older(&self, mut step: Step, aim: &Aim) -> Step {
+        if let (Goal::Up, Some(older), None) = (aim.goal, &aim.older, &step.refused) {
+            step.refused = Some(Refusal {
+                field: None,
+                reason: format!(
+                    "it would be deleted, as this definition does not name it; but this definition {}",
+                    older.why
+                ),
+                help: older.help.clone(),
+            });
+        }
+        step
+    }
+}
+
+/// The claim that a run has to something when nobody asks for it to be taken over.
+fn unasked<'a>(known: &Known<'a>) -> Claim<'a> {
+    Claim { adopts: false, ..known.claim() }
 }
 
 /// What needs something that is replaced is looked at again once that is there.

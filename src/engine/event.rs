@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use miette::Diagnostic;
 
-use crate::{
-    address::Address,
-    engine::{own, plan::Action},
-    resource, state,
-};
+use crate::{address::Address, engine::plan::Action, resource, state};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -109,12 +105,14 @@ pub enum Cause {
     ProviderFailed(String),
     /// It is there, and somebody else's.
     #[error("{physical} exists already and is not ours: {why}")]
-    #[diagnostic(help("{}", own::LEFT_ALONE))]
+    #[diagnostic(help("{help}"))]
     NotOurs {
         /// Its name at the provider.
         physical: String,
         /// Whose it is.
         why: String,
+        /// What to do about it.
+        help: String,
     },
     /// It still cannot be asked what it is like.
     #[error("cannot tell what it is like: {0}")]

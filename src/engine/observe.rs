@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use miette::Diagnostic;
 use uuid::Uuid;
 
 use super::Engine;
 use crate::{
     address::{Address, Name, Owner},
-    resource::{self, Observation, Phase, Reason},
+    resource::{self, Kind, Observation, Ownership, Phase, Reason},
     state::Document,
 };
 
@@ -20,6 +20,13 @@ pub struct Observed {
     pub names: BTreeMap<Address, Name>,
     /// What exists.
     pub found: BTreeMap<Address, Observation>,
+    /// What carries the stack's tags though neither its file nor its state names it: its address, and its name at the
+    /// provider. Looked for only while there is no state.
+    pub strays: Vec<(Address, String)>,
+    /// The kinds among which could not be looked for those, and why not.
+    pub unsearched: Vec<(String, String)>,
+    /// Resources that are recorded under another address than the stack file now gives them: the new one, and the old.
+    pub moved: BTreeMap<Address, Address>,
 }
 
 /// Why nothing could be planned.
@@ -27,7 +34,10 @@ pub struct Observed {
 pub enum Error {
     /// The live world cannot be read.
     #[error("cannot read the stack's {kind}s")]
-    #[diagnostic(code(observe::unreadable))]
+    #[diagnostic(
+        code(observe::unreadable),
+        help("nothing was changed; once that is mended, run the same command again")
+    )]
     Read {
         /// Of which kind.
         kind: String,
@@ -63,7 +73,8 @@ impl Engine<'_> {
     /// # Errors
     /// [`Error::Read`] when a kind cannot be read: a plan from half a view would be a lie.
     pub async fn observe(&self, document: &Document) -> Result<Observed, Error> {
-        let mut observed = Observed { names: self.names(document)?, ..Observed::default() };
+        let moved = self.moved(document);
+        let mut observed = Observed { names: self.names(document, &moved)?, moved, ..Observed::default() };
         let mut by_kind: BTreeMap<&str, Vec<(&Address, &Name)>> = BTreeMap::new();
         for (address, name) in &observed.names {
             by_kind.entry(&address.kind).or_default().push((address, name));
@@ -80,20 +91,79 @@ impl Engine<'_> {
                 observed.found.insert(address, found);
             }
         }
+        if document.definition.is_none() && document.resources.is_empty() {
+            self.look_for_strays(&mut observed).await;
+        }
         Ok(observed)
     }
 
+    /// Looks for what the stack's file may have named before the state was lost, among the kinds that it names anything
+    /// of, as far as these can list it. What cannot be listed is told, and stops nothing.
+    async fn look_for_strays(&self, observed: &mut Observed) {
+        let known: BTreeSet<(&str, &str)> =
+            observed.names.iter().map(|(address, it)| (address.kind.as_str(), it.physical.as_str())).collect();
+        let used = |it: &&&dyn Kind| self.stack.resources.keys().any(|address| address.kind == it.name());
+        let looks = self.kinds.iter().filter(used).map(|kind| {
+            let known = &known;
+            async move { (kind.name(), self.strays_of(*kind, known).await) }
+        });
+        let (mut strays, mut unsearched) = (Vec::new(), Vec::new());
+        for (kind, found) in join_all(looks).await {
+            match found {
+                Ok(it) => strays.extend(it),
+                Err(err) => unsearched.push((kind.to_owned(), err.to_string())),
+            }
+        }
+        (observed.strays, observed.unsearched) = (strays, unsearched);
+    }
+
+    async fn strays_of(
+        &self,
+        kind: &dyn Kind,
+        known: &BTreeSet<(&str, &str)>,
+    ) -> Result<Vec<(Address, String)>, resource::Error> {
+        let names =
+            kind.candidates(self.cx).await?.into_iter().filter(|it| !known.contains(&(kind.name(), it.as_str())));
+        let address = Address::new(kind.name(), "?");
+        let owner = Owner { stack: self.cx.scope.stack.clone(), address, nonce: String::new() };
+        let names: Vec<Name> = names.map(|physical| Name { physical, owner: owner.clone(), id: None }).collect();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = kind.read(self.cx, &names).await?;
+        let ours = names.into_iter().zip(found).filter_map(|(name, live)| match live?.identity.ownership {
+            Ownership::Tagged(owner) if owner.stack == name.owner.stack => Some((owner.address, name.physical)),
+            _ => None,
+        });
+        Ok(ours.collect())
+    }
+
+    /// Finds what the stack file gives another address than the one under which it is recorded.
+    fn moved(&self, document: &Document) -> BTreeMap<Address, Address> {
+        let recorded = |it: &Address| document.resources.contains_key(it);
+        let moves = self.stack.resources.iter().filter_map(|(address, it)| {
+            let former = it.renamed_from.as_ref()?;
+            let moves = recorded(former) && !recorded(address) && !self.stack.resources.contains_key(former);
+            moves.then(|| (address.clone(), former.clone()))
+        });
+        moves.collect()
+    }
+
     /// Gives every resource its name: as recorded where it is, else as computed, with a nonce for a first attempt.
-    fn names(&self, document: &Document) -> Result<BTreeMap<Address, Name>, Error> {
-        let addresses: BTreeSet<&Address> = self.stack.resources.keys().chain(document.resources.keys()).collect();
+    fn names(&self, document: &Document, moved: &BTreeMap<Address, Address>) -> Result<BTreeMap<Address, Name>, Error> {
+        let recorded = document.resources.keys().filter(|it| !moved.values().any(|former| former == *it));
+        let addresses: BTreeSet<&Address> = self.stack.resources.keys().chain(recorded).collect();
         let name = |address: &Address| {
-            let record = document.resources.get(address);
+            let record = document.resources.get(moved.get(address).unwrap_or(address));
             let physical = match (record, self.stack.resources.get(address)) {
+                // What is known by its identifier is given the name that its new address means.
+                (Some(record), Some(_))
+                    if moved.contains_key(address) && record.id.is_some() && self.kind(address)?.renames() =>
+                {
+                    self.computed(address)?
+                }
                 (Some(record), _) => record.physical.clone(),
-                (None, Some(definition)) => self
-                    .kind(address)?
-                    .physical_name(&definition.spec, &self.cx.scope, &address.name)
-                    .map_err(|cause| Error::Unresolved { address: address.clone(), cause })?,
+                (None, Some(_)) => self.computed(address)?,
                 (None, None) => String::new(),
             };
             let nonce = record.map_or_else(|| Uuid::new_v4().simple().to_string(), |it| it.nonce.clone());
@@ -101,6 +171,14 @@ impl Engine<'_> {
             Ok((address.clone(), Name { physical, owner, id: record.and_then(|it| it.id.clone()) }))
         };
         addresses.into_iter().map(name).collect()
+    }
+
+    /// Computes the name at the provider that the stack file gives a resource.
+    pub(super) fn computed(&self, address: &Address) -> Result<String, Error> {
+        let Some(definition) = self.stack.resources.get(address) else { return Ok(String::new()) };
+        self.kind(address)?
+            .physical_name(&definition.spec, &self.cx.scope, &address.name)
+            .map_err(|cause| Error::Unresolved { address: address.clone(), cause })
     }
 }
 

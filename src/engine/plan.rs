@@ -69,6 +69,12 @@ pub struct Step {
     pub resumes: bool,
     /// Whether it exists as this stack's without a record of it, and is recorded.
     pub found: bool,
+    /// Whether it exists as nobody's, and is taken over because the user asked for that.
+    pub adopts: bool,
+    /// The address under which it is recorded, where the stack file now gives it another.
+    pub moved_from: Option<Address>,
+    /// What others changed and the user wants left as it is.
+    pub kept: Vec<Change>,
     /// What the provider is doing with it, where that must be awaited first.
     pub awaits: Option<String>,
     /// Why it cannot be told what it is like, where it cannot: nothing is known to differ, nor to be the same.

@@ -15,11 +15,12 @@ use super::{
     apply::Mandate,
     diff::diff,
     event::{Cause, Event},
-    own::stranger,
+    kept,
+    own::{self, Claim},
     plan::{Action, Step},
 };
 use crate::{
-    address::{Name, Owner},
+    address::{Address, Name, Owner},
     resource::{Cx, Desired, Error, Kind, Observation, Phase, Reason},
     stack::Definition,
     state::{Edit, Record, Status},
@@ -40,6 +41,8 @@ pub(super) struct Run<'a> {
     /// Ends all waiting.
     pub(super) over: &'a CancellationToken,
     pub(super) step: &'a Step,
+    /// The address that the stack file says it had before.
+    pub(super) renamed_from: Option<&'a Address>,
     /// What the state knew of it when the plan was made.
     pub(super) record: Option<&'a Record>,
 }
@@ -51,7 +54,8 @@ impl Run<'_> {
             (Action::Noop, _) => Ok(()),
             (Action::Delete, _) | (_, None) => {
                 self.delete(&self.name(), Status::Deleting).await?;
-                self.mandate.session.record(vec![Edit::Remove(self.step.address.clone())]).await.map_err(Cause::from)
+                let forget = self.step.moved_from.iter().chain([&self.step.address]).cloned().map(Edit::Remove);
+                self.mandate.session.record(forget.collect()).await.map_err(Cause::from)
             }
             (Action::Create, Some(it)) => self.create(&it.spec, self.name()).await,
             (Action::Settle | Action::Update, Some(it)) => self.update(&it.spec).await,
@@ -83,13 +87,13 @@ impl Run<'_> {
 
     async fn update(&self, spec: &Value) -> Result<(), Cause> {
         let name = self.name();
-        let desired = self.desired(spec)?;
+        let mut desired = self.desired(spec)?;
         let applied = self.record.map_or(Value::Null, |it| it.applied.clone());
         let Some(live) = self.settle_if_there(&name, None).await? else { return self.create(spec, name).await };
-        if let Some(why) = stranger(&live, &name, self.record) {
-            return Err(not_ours(&name, why));
-        }
-        let changes = diff(self.kind.fields(), &desired, &applied, &live.observed).changes;
+        self.must_be_ours(&live, &name, self.claim())?;
+        let spec = &kept::within(spec, &mut desired, &self.step.kept);
+        let mut changes = diff(self.kind.fields(), &desired, &applied, &live.observed).changes;
+        changes.extend(own::mark(&live, &name, self.claim()));
         if let (Action::Settle, Some(change)) = (self.step.action, changes.first()) {
             // Nobody has seen this change in a plan, and no kind was asked whether it can be made.
             return Err(Cause::Unplanned(change.field.clone()));
@@ -120,16 +124,17 @@ impl Run<'_> {
             changes = diff(self.kind.fields(), desired, &desired.spec, &live.observed).changes;
         }
         let name = Name { id: live.identity.id.clone(), ..name.clone() };
-        self.put(Status::Ready, &name, &desired.spec).await?;
+        // What is left as others changed it was not applied, and shows as their change again.
+        let mut applied = desired.spec.clone();
+        self.step.kept.iter().for_each(|it| kept::set(&mut applied, &it.field, &it.to));
+        self.put(Status::Ready, &name, &applied).await?;
         self.cx.lives.set(&self.step.address, Some(live));
         Ok(())
     }
 
     async fn delete(&self, name: &Name, status: Status) -> Result<(), Cause> {
         let Some(live) = self.read(name).await? else { return Ok(()) };
-        if let Some(why) = stranger(&live, name, self.record) {
-            return Err(not_ours(name, why));
-        }
+        self.must_be_ours(&live, name, self.claim())?;
         self.cx.lives.set(&self.step.address, None);
         if live.phase != Phase::Deleting {
             let applied = self.record.map_or(&Value::Null, |it| &it.applied);
@@ -152,11 +157,20 @@ impl Run<'_> {
     async fn took_effect(&self, name: &Name, err: Reason) -> Result<bool, Cause> {
         let Some(live) = self.read(name).await? else { return Ok(false) };
         let intent = self.record_of(Status::Creating, name, &Value::Null);
-        match stranger(&live, name, Some(&intent)) {
-            None => Ok(true),
-            Some(why) if err == Reason::Exists => Err(not_ours(name, why)),
-            Some(_) => Ok(false),
+        match self.must_be_ours(&live, name, Claim { record: Some(&intent), ..self.claim() }) {
+            Ok(()) => Ok(true),
+            Err(not_ours) if err == Reason::Exists => Err(not_ours),
+            Err(_) => Ok(false),
         }
+    }
+
+    fn claim(&self) -> Claim<'_> {
+        Claim { record: self.record, former: self.renamed_from, adopts: self.step.adopts }
+    }
+
+    fn must_be_ours(&self, live: &Observation, name: &Name, claim: Claim<'_>) -> Result<(), Cause> {
+        let Some(why) = own::stranger(live, name, claim) else { return Ok(()) };
+        Err(Cause::NotOurs { physical: name.physical.clone(), why, help: own::advice(live, name) })
     }
 
     /// Sends a request. Waits where the provider says "not now"; asks `done` where its answer leaves it open whether
@@ -272,7 +286,9 @@ impl Run<'_> {
 
     async fn put(&self, status: Status, name: &Name, applied: &Value) -> Result<(), Cause> {
         let record = Box::new(self.record_of(status, name, applied));
-        Ok(self.mandate.session.record(vec![Edit::Put(self.step.address.clone(), record)]).await?)
+        let moved = self.step.moved_from.iter().cloned().map(Edit::Remove);
+        let edits = moved.chain([Edit::Put(self.step.address.clone(), record)]).collect();
+        Ok(self.mandate.session.record(edits).await?)
     }
 
     fn record_of(&self, status: Status, name: &Name, applied: &Value) -> Record {
@@ -286,10 +302,6 @@ impl Run<'_> {
             protect: self.step.protect,
         }
     }
-}
-
-fn not_ours(name: &Name, why: String) -> Cause {
-    Cause::NotOurs { physical: name.physical.clone(), why }
 }
 
 /// Says what is awaited while something cannot be read; an error once that has lasted.

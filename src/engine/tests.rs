@@ -1,6 +1,9 @@
 //! The engine over a simulated cloud that fails, lies and stops answering: whatever happens, running again converges.
 
+mod asked;
 mod commits;
+mod explore;
+mod planner;
 mod unsettled;
 mod world;
 
@@ -33,9 +36,17 @@ struct Rig {
     state: Memory,
 }
 
-/// A state in memory, for speed; [`crate::state::FileStore`] has tests of its own.
+/// A state in memory, for speed; [`crate::state::FileStore`] has tests of its own. Beside it, what goes wrong with writes.
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Option<Document>>>);
+struct Memory(Arc<Mutex<Option<Document>>>, Arc<Mutex<Writes>>);
+
+/// How many writes there were, and at which one the process dies: before it, or after.
+#[derive(Default)]
+struct Writes {
+    count: usize,
+    deadly: BTreeMap<usize, bool>,
+    killed: Arc<Notify>,
+}
 
 impl Store for Memory {
     fn load(&self) -> BoxFuture<'_, Result<Option<(Document, Etag)>, StoreError>> {
@@ -53,16 +64,36 @@ impl Store for Memory {
         expected: Option<&'a Etag>,
     ) -> BoxFuture<'a, Result<Etag, StoreError>> {
         Box::pin(async move {
-            let mut stored = self.0.lock().expect("not poisoned");
-            if stored.as_ref().map(|it| it.serial.to_string()) != expected.map(|it| it.0.clone()) {
-                return Err(StoreError::Conflict);
+            let (deadly, killed) = {
+                let mut writes = self.1.lock().expect("not poisoned");
+                writes.count += 1;
+                (writes.deadly.get(&writes.count).copied(), writes.killed.clone())
+            };
+            if deadly == Some(true) {
+                killed.notify_one();
+                std::future::pending::<()>().await;
             }
-            *stored = Some(document.clone());
-            Ok(Etag(document.serial.to_string()))
+            let result = self.put(document, expected);
+            if deadly == Some(false) {
+                killed.notify_one();
+                std::future::pending::<()>().await;
+            }
+            result
         })
     }
     fn place(&self) -> String {
         "memory".to_owned()
+    }
+}
+
+impl Memory {
+    fn put(&self, document: &Document, expected: Option<&Etag>) -> Result<Etag, StoreError> {
+        let mut stored = self.0.lock().expect("not poisoned");
+        if stored.as_ref().map(|it| it.serial.to_string()) != expected.map(|it| it.0.clone()) {
+            return Err(StoreError::Conflict);
+        }
+        *stored = Some(document.clone());
+        Ok(Etag(document.serial.to_string()))
     }
 }
 
@@ -106,7 +137,9 @@ fn runtime() -> tokio::runtime::Runtime {
 
 impl Rig {
     fn new() -> Self {
-        Self { world: Arc::default(), killed: Arc::default(), state: Memory::default() }
+        let rig = Self { world: Arc::default(), killed: Arc::default(), state: Memory::default() };
+        rig.state.1.lock().expect("not poisoned").killed = rig.killed.clone();
+        rig
     }
 
     fn kinds(&self) -> [Fake; 3] {
@@ -126,13 +159,13 @@ impl Rig {
     }
 
     /// Runs the engine once, as a process of its own, until it ends or is killed; `None` when it was killed.
-    async fn run(&self, stack: &Stack, goal: Goal) -> Option<Summary> {
-        self.run_until(stack, goal, |_| false).await
+    async fn run(&self, stack: &Stack, aim: impl Into<Aim>) -> Option<Summary> {
+        self.run_until(stack, aim, |_| false).await
     }
 
     /// The same, interrupted after the first event that is the one meant.
-    async fn run_until(&self, stack: &Stack, goal: Goal, is_it: impl Fn(&Event) -> bool) -> Option<Summary> {
-        self.run_on(self.store(), stack, goal, is_it).await
+    async fn run_until(&self, stack: &Stack, aim: impl Into<Aim>, is_it: impl Fn(&Event) -> bool) -> Option<Summary> {
+        self.run_on(self.store(), stack, aim, is_it).await
     }
 
     /// The same, with its state elsewhere.
@@ -140,11 +173,25 @@ impl Rig {
         &self,
         store: Arc<dyn Store>,
         stack: &Stack,
-        goal: Goal,
+        aim: impl Into<Aim>,
         is_it: impl Fn(&Event) -> bool,
     ) -> Option<Summary> {
         // A kill that came when the run before was over is not meant for this one.
         self.killed.notified().now_or_never();
+        tokio::select! {
+            biased;
+            () = self.killed.notified() => None,
+            summary = self.until_its_end(store, stack, aim, is_it) => Some(summary),
+        }
+    }
+
+    async fn until_its_end(
+        &self,
+        store: Arc<dyn Store>,
+        stack: &Stack,
+        aim: impl Into<Aim>,
+        is_it: impl Fn(&Event) -> bool,
+    ) -> Summary {
         let fakes = self.kinds();
         let kinds: Vec<&dyn Kind> = fakes.iter().map(|it| it as &dyn Kind).collect();
         // No process has this number, so a later run of this machine takes over at once.
@@ -162,7 +209,7 @@ impl Rig {
         let cx = cx();
         let engine = Engine { kinds: &kinds, cx: &cx, stack };
         let observed = engine.observe(session.document()).await.expect("readable");
-        let plan = engine.plan(session.document(), &observed, goal).expect("resolvable");
+        let plan = engine.plan(session.document(), &observed, aim).expect("resolvable");
         let consent: BTreeSet<Address> = plan.steps.iter().map(|it| it.address.clone()).collect();
         let (events, mut inbox) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();
@@ -176,24 +223,29 @@ impl Rig {
         };
         let summary = tokio::select! {
             biased;
-            () = self.killed.notified() => None,
-            () = interrupt => None,
-            summary = engine.apply(&plan, mandate) => Some(summary),
+            () = interrupt => unreachable!("the sender lives as long as the run"),
+            summary = engine.apply(&plan, mandate) => summary,
         };
-        if summary.is_some() {
-            session.release().await.expect("still held");
-        }
+        session.release().await.expect("still held");
         summary
     }
 
     async fn plan(&self, stack: &Stack) -> Plan {
+        self.aimed(stack, Goal::Up).await.0
+    }
+
+    /// Plans, and returns what would be saved of that.
+    async fn aimed(&self, stack: &Stack, aim: impl Into<Aim>) -> (Plan, Saved) {
+        let aim = aim.into();
         let fakes = self.kinds();
         let kinds: Vec<&dyn Kind> = fakes.iter().map(|it| it as &dyn Kind).collect();
         let document = self.store().load().await.expect("readable").map(|it| it.0).unwrap_or_default();
         let cx = cx();
         let engine = Engine { kinds: &kinds, cx: &cx, stack };
         let observed = engine.observe(&document).await.expect("readable");
-        engine.plan(&document, &observed, Goal::Up).expect("resolvable")
+        let plan = engine.plan(&document, &observed, aim.clone()).expect("resolvable");
+        let saved = engine.saved(&document, &observed, &plan, &aim);
+        (plan, saved)
     }
 
     fn owned(&self) -> Vec<Address> {

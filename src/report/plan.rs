@@ -32,6 +32,8 @@ pub struct View<'a> {
     pub now: Timestamp,
     /// The command that does what the plan says; `None` when that happens right after.
     pub next: Option<String>,
+    /// Whether that command does exactly this, or nothing.
+    pub exactly: bool,
     /// Whether what is left alone is shown too, and every field of what is new.
     pub verbose: bool,
 }
@@ -175,7 +177,8 @@ fn closing(view: &View<'_>) -> Option<String> {
     if counts.refused > 0 {
         return Some("Nothing is applied while anything is refused: mend the lines marked `!` first.".to_owned());
     }
-    view.next.as_ref().filter(|_| !counts.is_quiet()).map(|it| format!("Apply this: {it}"))
+    let apply = if view.exactly { "Apply exactly this" } else { "Apply this" };
+    view.next.as_ref().filter(|_| !counts.is_quiet()).map(|it| format!("{apply}: {it}"))
 }
 
 /// Says which data a plan destroys.
@@ -199,6 +202,10 @@ fn of_step(step: &Step, plan: &Plan, verbose: bool) -> Vec<Row> {
     if step.found && step.action != Action::Delete {
         details.push((Tone::Plain, "found by its name and tags, and recorded".to_owned()));
     }
+    if step.adopts {
+        details.push((Tone::Plain, format!("taken over: {} is nobody's so far", step.physical)));
+    }
+    details.extend(step.moved_from.iter().map(|it| (Tone::Plain, format!("was {it}"))));
     details.extend(step.awaits.iter().map(|it| (Tone::Plain, format!("waits until it is ready: it is {it} now"))));
     if let Some(why) = &step.unreadable {
         let text = format!("cannot be read, looked at again once what it needs is done: {}", why.replace('\n', " "));
@@ -222,8 +229,10 @@ fn of_step(step: &Step, plan: &Plan, verbose: bool) -> Vec<Row> {
         return vec![row(Mark::Refused, details)];
     }
     match step.action {
-        Action::Noop if verbose => return vec![row(Mark::Keep, details)],
-        Action::Noop => return Vec::new(),
+        Action::Noop => {
+            let keep = verbose && step.kept.is_empty();
+            return keep.then(|| row(Mark::Keep, details)).into_iter().chain(left(step)).collect();
+        }
         Action::Create => {
             details.extend(
                 summary(&step.desired, if verbose { usize::MAX } else { FIELDS })
@@ -255,7 +264,21 @@ fn of_step(step: &Step, plan: &Plan, verbose: bool) -> Vec<Row> {
     if step.action == Action::Update && !drift.is_empty() {
         rows.push(row(Mark::Drift, drift.iter().map(|it| drifted(it)).collect()));
     }
+    rows.extend(left(step));
     rows
+}
+
+/// Says what others changed and is left as it is.
+fn left(step: &Step) -> Option<Row> {
+    let details = step.kept.iter().map(|it| {
+        let became = value::became(&it.to, &it.from);
+        (Tone::Plain, format!("{} {became} changed outside ecomctl · left as it is", it.field))
+    });
+    (!step.kept.is_empty()).then(|| Row {
+        mark: Mark::Drift,
+        address: step.address.clone(),
+        details: details.collect(),
+    })
 }
 
 /// Says why a step that changes no field is there.
@@ -267,7 +290,12 @@ fn follows(step: &Step, plan: &Plan) -> Option<(Tone, String)> {
 
 /// Says why a step that sends nothing is there, where nothing else says so.
 fn settles(step: &Step) -> Option<(Tone, String)> {
-    let told = step.found || step.awaits.is_some() || step.unreadable.is_some() || step.protects;
+    let told = step.found
+        || step.adopts
+        || step.moved_from.is_some()
+        || step.awaits.is_some()
+        || step.unreadable.is_some()
+        || step.protects;
     (!told).then(|| (Tone::Faint, "recorded anew; nothing is sent".to_owned()))
 }
 

@@ -73,7 +73,7 @@ pub struct Outcome<'a> {
     /// The stack.
     pub stack: &'a str,
     /// What it was meant to become: `is up to date`, or `is gone`.
-    pub goal: &'static str,
+    pub goal: &'a str,
     /// The counts.
     pub tally: Tally,
     /// How long it took, from the command's start.

@@ -128,6 +128,12 @@ impl Resource for Bucket {
         Ok(try_join_all(names.iter().map(|it| request::read(cx, &it.physical))).await?)
     }
 
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed = cx.aws.s3().list_buckets().send().await.map_err(Error::aws("s3", "ListBuckets"))?;
+        let names = listed.buckets().iter().filter_map(|it| it.name());
+        Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
+    }
+
     fn observed(live: &LiveBucket) -> Value {
         json!({
             "versioning": live.versioning,

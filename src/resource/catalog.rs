@@ -72,6 +72,10 @@ impl Resource for Catalog {
         Ok(names.iter().map(live).collect())
     }
 
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        Ok(cx.aws.glue().databases().await?.into_iter().map(|it| it.name).collect())
+    }
+
     fn observed(live: &LiveCatalog) -> Value {
         json!({
             "name": live.name(),

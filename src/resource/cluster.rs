@@ -193,6 +193,12 @@ impl Resource for Cluster {
         Ok(try_join_all(complete).await?)
     }
 
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed = cx.aws.kafka().list_clusters_v2().send().await.map_err(Error::aws("kafka", "ListClustersV2"))?;
+        let names = listed.cluster_info_list().iter().filter_map(|it| it.cluster_name());
+        Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
+    }
+
     fn observed(live: &LiveCluster) -> Value {
         let Some(it) = live.cluster.provisioned() else { return json!({}) };
         let nodes = it.broker_node_group_info();

@@ -202,6 +202,13 @@ impl Resource for Database {
         try_join_all(versioned).await
     }
 
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed =
+            cx.aws.rds().describe_db_instances().send().await.map_err(Error::aws("rds", "DescribeDBInstances"))?;
+        let names = listed.db_instances().iter().filter_map(|it| it.db_instance_identifier());
+        Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
+    }
+
     fn observed(live: &LiveDatabase) -> Value {
         let it = &live.instance;
         // What was asked for and is not done yet counts as there: asking again would change nothing.

@@ -190,6 +190,12 @@ impl Resource for Function {
         Ok(try_join_all(names.iter().map(|it| get(cx, &it.physical))).await?)
     }
 
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed = cx.aws.lambda().list_functions().send().await.map_err(Error::aws("lambda", "ListFunctions"))?;
+        let names = listed.functions().iter().filter_map(|it| it.function_name());
+        Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
+    }
+
     fn observed(live: &LiveFunction) -> Value {
         let it = &live.config;
         let positive = |it: Option<i32>| it.and_then(|it| u64::try_from(it).ok());

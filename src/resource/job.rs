@@ -132,6 +132,7 @@ impl Resource for Job {
         ("permissions", Field::Defaulted),
         ("tags", Field::Defaulted),
     ];
+    const RENAMES: bool = true;
     const OUTPUTS: &'static [&'static str] = &["id", "name", "url", "workspace"];
     type Live = LiveJob;
 
@@ -175,6 +176,16 @@ impl Resource for Job {
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveJob>>> {
         try_join_all(names.iter().map(|it| read_one(cx, it))).await
+    }
+
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed = cx.databricks.jobs().await?;
+        let names = listed.iter().filter_map(|it| it.settings["name"].as_str());
+        let mut names: Vec<String> = names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect();
+        // The name of one may be that of another.
+        names.sort();
+        names.dedup();
+        Ok(names)
     }
 
     fn observed(live: &LiveJob) -> Value {

@@ -95,6 +95,13 @@ impl Resource for LogGroup {
         Ok(names.iter().zip(tags).map(pair).collect())
     }
 
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let request =
+            cx.aws.logs().describe_log_groups().log_group_name_prefix(format!("/ecomctl/{}/", cx.scope.stack));
+        let listed = request.send().await.map_err(Error::aws("logs", "DescribeLogGroups"))?;
+        Ok(listed.log_groups().iter().filter_map(|it| it.log_group_name()).map(str::to_owned).collect())
+    }
+
     fn observed(live: &LiveLogGroup) -> Value {
         let days = live.group.retention_in_days().and_then(|it| u64::try_from(it).ok());
         let class = match live.group.log_group_class() {

@@ -102,6 +102,12 @@ impl Resource for Role {
         try_join_all(names.iter().map(|it| read_one(cx, &it.physical))).await
     }
 
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed = cx.aws.iam().list_roles().send().await.map_err(Error::aws("iam", "ListRoles"))?;
+        let names = listed.roles().iter().map(|it| it.role_name());
+        Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
+    }
+
     fn observed(live: &LiveRole) -> Value {
         let trust = live.role.assume_role_policy_document().and_then(|it| document(it).ok());
         json!({

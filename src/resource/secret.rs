@@ -138,6 +138,13 @@ impl Resource for Secret {
         Ok(try_join_all(names.iter().map(|it| describe(cx, &it.physical))).await?.into_iter().map(usable).collect())
     }
 
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed =
+            cx.aws.secrets().list_secrets().send().await.map_err(Error::aws("secretsmanager", "ListSecrets"))?;
+        let names = listed.secret_list().iter().filter_map(|it| it.name());
+        Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
+    }
+
     fn observed(live: &LiveSecret) -> Value {
         let window: Option<Span> = live.tags.setting(RECOVERY).and_then(|it| it.parse().ok());
         json!({

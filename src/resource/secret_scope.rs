@@ -129,6 +129,11 @@ impl Resource for SecretScope {
         try_join_all(reads).await
     }
 
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed = cx.databricks.secret_scopes().await?;
+        Ok(listed.into_iter().map(|it| it.name).filter(|it| cx.scope.may_have(it)).collect())
+    }
+
     fn observed(live: &LiveScope) -> Value {
         let who = |level: &str| -> BTreeSet<&str> {
             live.acls.iter().filter(|it| it.permission == level).map(|it| it.principal.as_str()).collect()
@@ -153,9 +158,12 @@ impl Resource for SecretScope {
 
     async fn update(&self, cx: &Cx, name: &Name, live: &LiveScope, changes: &[Change]) -> Result<()> {
         let touched = touched(changes);
-        if live.owner() == Tags::default() {
-            // Nobody's as yet, and adopted by whoever asks for this.
+        if touched.contains("tags") || live.owner() == Tags::default() {
+            // Nobody's as yet, and adopted by whoever asks for this; or ours under another address. The new key comes first.
             put_owner(cx, name).await?;
+            let mark = Mark::Owner(name.owner.clone()).to_string();
+            let is_old = |it: &str| it != mark && matches!(Mark::read(it), Some(Mark::Owner(_)));
+            try_join_all(live.keys.iter().filter(|it| is_old(&it.key)).map(|it| drop_key(cx, live, &it.key))).await?;
         }
         if touched.contains("keys") {
             let (wanted, there) = (self.versions(cx)?, live.versions());

@@ -107,6 +107,12 @@ impl Resource for Workgroup {
         Ok(try_join_all(names.iter().map(|it| find(cx, &it.physical))).await?)
     }
 
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed = cx.aws.athena().list_work_groups().send().await.map_err(Error::aws("athena", "ListWorkGroups"))?;
+        let names = listed.work_groups().iter().filter_map(|it| it.name());
+        Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
+    }
+
     fn observed(live: &LiveWorkgroup) -> Value {
         let settings = live.group.configuration();
         let results = settings.and_then(|it| it.result_configuration());

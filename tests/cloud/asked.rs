@@ -1,4 +1,4 @@
-//! What a request asks for, read from the wire as AWS's protocols have it.
+//! What a request asks for, read from the wire as AWS's protocols and Databricks' have it.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -29,7 +29,7 @@ const NAMES: [&str; 18] = [
 ];
 
 /// What a request asks for. Identifiers that the cloud makes up are replaced by what they stand for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Asked {
     pub(crate) service: String,
     pub(crate) operation: String,
@@ -45,7 +45,11 @@ impl fmt::Display for Asked {
 }
 
 impl Asked {
-    pub(crate) fn read(head: &Parts, body: &[u8], names: &BTreeMap<String, String>) -> Self {
+    /// Reads a request to AWS, or to the Databricks workspace.
+    pub(crate) fn read(head: &Parts, body: &[u8], workspace: bool, names: &BTreeMap<String, String>) -> Self {
+        if workspace {
+            return Self::of_databricks(head, body);
+        }
         let header = |name: &str| head.headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
         let scope = header(AUTHORIZATION.as_str()).split("Credential=").nth(1).unwrap_or_default();
         let service = scope.split('/').nth(3).unwrap_or("unsigned").to_owned();
@@ -84,6 +88,25 @@ impl Asked {
         Self { service, operation, resource: plain(&resource, names), mutating }
     }
 
+    fn of_databricks(head: &Parts, body: &[u8]) -> Self {
+        let path = percent_encoding::percent_decode_str(head.uri.path()).decode_utf8_lossy().into_owned();
+        let query = head.uri.query().unwrap_or_default();
+        let query = percent_encoding::percent_decode_str(query).decode_utf8_lossy().into_owned();
+        let text = String::from_utf8_lossy(body);
+        let json: Value = serde_json::from_slice(body).unwrap_or_default();
+        let fields = ["name", "path", "scope", "key", "principal"].map(|it| json[it].as_str().map(str::to_owned));
+        // A file comes as a form, whose fields stand before it.
+        let field = text.split_once("name=\"path\"\r\n\r\n").and_then(|it| it.1.split("\r\n").next());
+        let named = fields.into_iter().flatten().chain(field.map(str::to_owned));
+        let resource = Some(query).filter(|it| !it.is_empty()).into_iter().chain(named).collect::<Vec<_>>().join(" ");
+        Self {
+            service: "databricks".to_owned(),
+            operation: format!("{} {}", head.method, numberless(&path)),
+            resource: numberless(&resource),
+            mutating: head.method != Method::GET,
+        }
+    }
+
     /// Reads from an answer what identifiers it tells of, and what they stand for: event source mappings only, as all
     /// others stand beside a name.
     pub(crate) fn names(body: &[u8]) -> BTreeMap<String, String> {
@@ -93,6 +116,16 @@ impl Asked {
         let pair = |it: &Value| Some((it["UUID"].as_str()?.to_owned(), format!("<{}>", it["Topics"][0].as_str()?)));
         mappings.iter().filter_map(pair).collect()
     }
+}
+
+/// Replaces the numbers that Databricks gives to jobs and runs.
+fn numberless(text: &str) -> String {
+    let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
+    let parts = text.split_inclusive(['/', '=', '&', ' ']).map(|part| {
+        let word = part.trim_end_matches(['/', '=', '&', ' ']);
+        if is_number(word) { format!("<n>{}", &part[word.len()..]) } else { part.to_owned() }
+    });
+    parts.collect()
 }
 
 /// Replaces every UUID, and what Secrets Manager puts behind a secret's name: a hyphen and six characters at random.

@@ -7,61 +7,69 @@ use std::{
 
 use crate::{
     asked::Asked,
-    place::{Place, STACK},
-    proxy::{Moment, Point},
-    teardown_leaves_nothing, world,
+    place::Place,
+    proxy::{Mode, Moment, Point},
+    share::Share,
+    work::Work,
 };
 
-/// The longest that the sweep may take.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// The longest that the sweep of one command may take.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
 /// The most worlds that are begun. A request that is sent only when nothing went wrong before it, such as the tagging of a
 /// bucket that was just created, is met once per world and bucket.
-const WORLDS: usize = 8;
+const WORLDS: usize = 10;
 
-/// Kills `up` before and after every request, told apart by what it asks for rather than by number, as steps run side by
-/// side. Each run dies at the first request that none died at before, so the kills of one world follow each other until
-/// nothing new is asked and the run succeeds; what it made is then compared with a world that was made in one go.
+/// Kills a command before every request, after its effect, and after its answer. Requests are told apart by what they ask
+/// for rather than by number, as steps run side by side. Each run dies at the first point that none died at before, so the
+/// kills of one world follow each other until nothing new is asked and the run succeeds; what it made is then compared
+/// with a world that was made in one go.
 ///
-/// `clean` is what such a run asks for; every bit of it must have been visited.
-pub(crate) async fn up_killed_at_any_request_converges(place: &Place, clean: &[Asked], deployed: &[String]) {
+/// `clean` is what such a run asks for; every bit of it that is in the share must have been visited.
+pub(crate) async fn any_request(place: &Place, work: Work, clean: &[Asked], deployed: &[String], share: Share) {
     let begun = Instant::now();
-    for _ in 0..WORLDS {
-        let before = place.proxy.visited().len();
-        until_complete(place, begun).await;
-        place.run(&["diff", STACK, "--exit-code"]).await.exits(0).changes_nothing("diff after the kills");
-        assert_eq!(world::everything(place).await, deployed, "the same world, and nothing twice");
-        let points = place.proxy.visited();
-        eprintln!("killed at {} points, {:.0} s", points.len() - before, begun.elapsed().as_secs_f32());
-        if missing(clean, &points).is_empty() {
+    let (wanted, before) = (wanted(clean, share), place.proxy.visited());
+    for world in 0..WORLDS {
+        if world > 0 {
+            work.reset(place).await;
+        }
+        work.begin(place);
+        until_complete(place, work, share, begun).await;
+        work.check(place, deployed).await;
+        if wanted.is_subset(&place.proxy.visited()) {
             break;
         }
-        teardown_leaves_nothing(place).await;
     }
+    work.leave(place).await;
     let points = place.proxy.visited();
-    for it in &points {
-        eprintln!("  {it}");
-    }
-    let mutating = points.iter().filter(|it| it.0.mutating).count();
-    assert_eq!(missing(clean, &points), BTreeSet::new(), "never killed at");
-    eprintln!("killed at {} points in all, {mutating} of them mutating; none was left out", points.len());
+    let missing: Vec<_> = wanted.difference(&points).map(ToString::to_string).collect();
+    assert!(missing.is_empty(), "{work:?}: never killed at {missing:#?}");
+    let new: Vec<_> = points.difference(&before).collect();
+    let mutating = new.iter().filter(|it| it.0.mutating).count();
+    new.iter().for_each(|it| eprintln!("  {it}"));
+    eprintln!(
+        "{work:?}: killed at {} points of requests, {mutating} of them mutating, in {:.0} s; none of {} was left out",
+        new.len(),
+        begun.elapsed().as_secs_f32(),
+        wanted.len()
+    );
 }
 
 /// Runs until a run gets to its end.
-async fn until_complete(place: &Place, begun: Instant) {
+async fn until_complete(place: &Place, work: Work, share: Share, begun: Instant) {
+    let args = work.args(place).await;
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
     loop {
-        let ended = place.run_to_death(&["up", STACK]).await;
+        let ended = place.run_in(Mode::Kill(share), &args).await;
         assert!(begun.elapsed() < PATIENCE, "the sweep takes longer than {PATIENCE:?}");
-        match ended.code {
-            None => (),
-            Some(_) => {
-                ended.exits(0);
-                return;
-            }
+        if ended.code.is_some() {
+            ended.exits(0);
+            return;
         }
     }
 }
 
-fn missing(clean: &[Asked], points: &BTreeSet<Point>) -> BTreeSet<Point> {
-    let both = |it: &Asked| [Moment::Before, Moment::After].map(|moment| Point(it.clone(), moment));
-    clean.iter().flat_map(both).filter(|it| !points.contains(it)).collect()
+/// Lists the points of what a run asks for that is left alone.
+fn wanted(clean: &[Asked], share: Share) -> BTreeSet<Point> {
+    let points = |it: &Asked| Moment::ALL.map(|moment| Point(it.clone(), moment));
+    clean.iter().flat_map(points).filter(|it| share.holds(it)).collect()
 }

@@ -9,18 +9,30 @@
 )]
 
 mod asked;
+mod canary;
+mod fault;
+mod faults;
 mod kills;
 mod place;
+mod plans;
 mod proxy;
 mod runs;
+mod share;
+mod signals;
 mod stores;
+mod told;
+mod work;
 mod world;
+mod writes;
 mod zombie;
 
 use ecomctl::state::{FileStore, Holder, Session};
+use fault::Fault;
 use place::{Place, STACK};
+use share::Share;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::Mutex;
+use work::Work;
 
 /// What the stack defines, by kind. Schemas live in their database and are seen by `diff` only.
 const DEFINED: [(&str, usize); 13] = [
@@ -61,7 +73,8 @@ async fn the_pipeline_lives_and_dies_as_promised() {
     assert_eq!(nothing, [""; 0], "the cloud is new");
 
     diff_of_an_empty_world_changes_nothing(&place).await;
-    let up = place.run(&["up", STACK]).await.exits(0);
+    let (up, processes) = canary::processes_during(place.run(&["up", STACK])).await;
+    let up = up.exits(0);
     let deployed = world::everything(&place).await;
     eprintln!("up: {} requests, {:.2} s: {deployed:?}", up.asked.len(), up.elapsed.as_secs_f32());
     for (kind, number) in DEFINED {
@@ -73,11 +86,39 @@ async fn the_pipeline_lives_and_dies_as_promised() {
     diff_works_while_another_run_is_at_work(&place).await;
     assert_eq!(world::everything(&place).await, deployed);
 
+    plans::are_applied_exactly_or_refused(&place).await;
+    plans::what_is_nobodys_is_adopted(&place).await;
+    plans::a_lost_state_is_found_again(&place, &deployed).await;
+
+    canary::no_secret_is_seen(&place, &processes).await;
     teardown_asks_first(&place).await;
     teardown_leaves_nothing(&place).await;
+    signals::an_interrupted_run_is_finished_by_the_next(&place, &deployed).await;
+    let asked = asked_by_each(&place, up.asked).await;
 
-    kills::up_killed_at_any_request_converges(&place, &up.asked, &deployed).await;
-    teardown_leaves_nothing(&place).await;
+    let share = Share::due();
+    eprintln!("{share}");
+    for (work, asked) in Work::ALL.into_iter().zip(&asked) {
+        kills::any_request(&place, work, asked, &deployed, share).await;
+    }
+    for work in Work::ALL {
+        writes::every_one(&place, work, &deployed, share).await;
+    }
+    for fault in Fault::ALL.into_iter().enumerate().filter(|it| share.is_due(it.0)) {
+        for work in Work::ALL {
+            faults::any_request(&place, work, fault.1, &deployed).await;
+        }
+    }
+}
+
+/// Returns what each work asks for when nothing happens to it. Leaves nothing.
+async fn asked_by_each(place: &Place, up: Vec<asked::Asked>) -> [Vec<asked::Asked>; 3] {
+    Work::Update.begin(place);
+    let update = place.run(&["up", STACK]).await.exits(0).asked;
+    Work::Update.leave(place).await;
+    let args = Work::Teardown.args(place).await;
+    let teardown = place.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).await.exits(0).asked;
+    [up, update, teardown]
 }
 
 async fn diff_of_an_empty_world_changes_nothing(place: &Place) {
@@ -137,7 +178,7 @@ async fn teardown_asks_first(place: &Place) {
 }
 
 /// Asks the program which flags give consent to everything.
-async fn consent(place: &Place) -> Vec<String> {
+pub(crate) async fn consent(place: &Place) -> Vec<String> {
     let refused = place.run(&["teardown", STACK, "--json"]).await.exits(9);
     let error = refused.err.lines().filter_map(|it| serde_json::from_str::<serde_json::Value>(it).ok());
     let help = error.filter_map(|it| Some(it["error"]["help"].as_str()?.to_owned())).next_back();
@@ -146,7 +187,7 @@ async fn consent(place: &Place) -> Vec<String> {
     flags.split(' ').map(str::to_owned).collect()
 }
 
-async fn teardown_leaves_nothing(place: &Place) {
+pub(crate) async fn teardown_leaves_nothing(place: &Place) {
     let flags = consent(place).await;
     assert!(flags.iter().any(|it| it == "database.shop") && flags.iter().any(|it| it == "bucket.lake"), "{flags:?}");
     let args = ["teardown", STACK].into_iter().chain(flags.iter().map(String::as_str)).collect::<Vec<_>>();

@@ -6,6 +6,7 @@ use std::{
     os::unix::{fs::symlink, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -24,7 +25,7 @@ use tokio::process::{Child, Command};
 
 use crate::{
     asked::Asked,
-    proxy::{Proxy, Watch},
+    proxy::{Mode, Proxy, Watch},
 };
 
 /// The stack that is deployed.
@@ -37,9 +38,12 @@ pub(crate) struct Place {
     pub(crate) proxy: Proxy,
     pub(crate) aws: Aws,
     pub(crate) databricks: Databricks,
-    workspace: String,
     dir: TempDir,
+    told: Mutex<String>,
 }
+
+/// The key that requests are signed with: a secret, which must never be seen.
+pub(crate) const CANARY: &str = "canary7Zq3vXw9kT5mB2nR8sLd4Hf6Jy1Pc0GuEa";
 
 /// A run that ended.
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub(crate) struct Ended {
     pub(crate) out: String,
     pub(crate) err: String,
     pub(crate) asked: Vec<Asked>,
+    /// How many of its requests failed on purpose.
+    pub(crate) failures: usize,
     pub(crate) elapsed: Duration,
 }
 
@@ -115,30 +121,30 @@ impl Place {
             local::ensure(&cloud, &|it| eprintln!("{} {}", it.part, it.message)).await.expect("starts");
         let keys = Some((account, "secret".to_owned()));
         let aws = Aws::connect(&Target { region, endpoint: Some(gateway.clone()), keys }).await;
-        let proxy = Proxy::before(&gateway);
-        let target = databricks::Target::ambient().host(Some(workspace.clone())).token("local");
+        let proxy = Proxy::before(&gateway, &workspace);
+        let target = databricks::Target::ambient().host(Some(workspace)).token("local");
         std::mem::forget(guard);
-        Self { proxy, aws, databricks: Databricks::new(target), workspace, dir }
+        Self { proxy, aws, databricks: Databricks::new(target), dir, told: Mutex::default() }
     }
 
     /// Runs the program to its end, without a terminal, its requests going through the proxy.
     pub(crate) async fn run(&self, args: &[&str]) -> Ended {
-        self.run_within(PATIENCE, args).await
+        self.run_in(Mode::Watch, args).await
+    }
+
+    /// Does so in another mode.
+    pub(crate) async fn run_in(&self, mode: Mode, args: &[&str]) -> Ended {
+        self.watch(&self.project(), PATIENCE, args, mode).await
     }
 
     /// Does so, for a run that may take longer.
     pub(crate) async fn run_within(&self, patience: Duration, args: &[&str]) -> Ended {
-        self.watch(&self.project(), patience, args, self.proxy.watch(false).await).await
+        self.watch(&self.project(), patience, args, Mode::Watch).await
     }
 
     /// Does so in another checkout of the project, where it may have to wait for runs elsewhere.
-    pub(crate) async fn run_in(&self, project: &Path, args: &[&str]) -> Ended {
-        self.watch(project, PATIENCE * 2, args, self.proxy.watch(false).await).await
-    }
-
-    /// Runs it, and kills it at its first request that no run died at before.
-    pub(crate) async fn run_to_death(&self, args: &[&str]) -> Ended {
-        self.watch(&self.project(), PATIENCE, args, self.proxy.watch(true).await).await
+    pub(crate) async fn run_elsewhere(&self, project: &Path, args: &[&str]) -> Ended {
+        self.watch(project, PATIENCE * 2, args, Mode::Watch).await
     }
 
     /// Writes a stack's file.
@@ -146,8 +152,8 @@ impl Place {
         fs::write(self.project().join(format!("stacks/{stack}.yaml")), text).expect("written");
     }
 
-    async fn watch(&self, project: &Path, patience: Duration, args: &[&str], watch: Watch) -> Ended {
-        let begun = Instant::now();
+    async fn watch(&self, project: &Path, patience: Duration, args: &[&str], mode: Mode) -> Ended {
+        let (begun, watch) = (Instant::now(), self.proxy.watch(mode).await);
         let child = self.spawn(project, args, &watch);
         let output = tokio::time::timeout(patience, child.wait_with_output()).await;
         let late = |_| panic!("{args:?} takes longer than {patience:?}, having asked {:#?}", watch.seen());
@@ -158,7 +164,11 @@ impl Place {
         let code = output.status.code();
         assert!(code.is_some() || output.status.signal() == Some(9), "{output:?}");
         let (out, err) = (text(output.stdout), text(output.stderr));
-        Ended { code, out, err, asked: watch.seen(), elapsed: begun.elapsed() }
+        let mut told = self.told.lock().expect("not poisoned");
+        told.push_str(&out);
+        told.push_str(&err);
+        drop(told);
+        Ended { code, out, err, asked: watch.seen(), failures: watch.failures(), elapsed: begun.elapsed() }
     }
 
     /// Starts the program on a project, without a terminal, its requests going through the proxy.
@@ -168,11 +178,11 @@ impl Place {
             .arg(project)
             .args(args)
             .env("ECOMCTL_HOME", self.home())
-            .env("AWS_ENDPOINT_URL", &watch.url)
+            .env("AWS_ENDPOINT_URL", &watch.gateway)
             .env("AWS_ACCESS_KEY_ID", local::ACCOUNT)
-            .env("AWS_SECRET_ACCESS_KEY", "x")
+            .env("AWS_SECRET_ACCESS_KEY", CANARY)
             .env("AWS_REGION", local::REGION)
-            .env("DATABRICKS_HOST", &self.workspace)
+            .env("DATABRICKS_HOST", &watch.workspace)
             .env("DATABRICKS_TOKEN", "local")
             .env("DATABRICKS_CONFIG_FILE", "/dev/null")
             .env("AWS_CONFIG_FILE", "/dev/null")
@@ -194,9 +204,19 @@ impl Place {
         self.dir.path().join("project")
     }
 
+    /// The file of the stack's state.
+    pub(crate) fn state_file(&self) -> PathBuf {
+        self.home().join("state").join(format!("{STACK}.json"))
+    }
+
     /// Where the program keeps its own files.
     pub(crate) fn home(&self) -> PathBuf {
         self.dir.path().join("home")
+    }
+
+    /// Returns all that the program printed so far.
+    pub(crate) fn told(&self) -> String {
+        self.told.lock().expect("not poisoned").clone()
     }
 
     /// Returns every file of the state, with its content.

@@ -1,52 +1,81 @@
-//! A proxy before the local cloud's gateway: it passes everything on unchanged, records what was asked, and kills the
-//! client at the requests that nobody died at yet.
+//! A proxy before the local cloud's gateway and its Databricks workspace: it passes everything on unchanged, byte for byte,
+//! so that signatures hold; it records what was asked; it kills the client at requests that nobody died at yet, or
+//! answers what a cloud answers that is not at its best.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use axum::{
-    Router,
     body::Body,
-    extract::State,
     http::{Request, Response, StatusCode, Uri, header, request::Parts},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    rt::{TokioExecutor, TokioIo},
 };
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{AbortHandle, JoinHandle},
+};
 
-use crate::asked::Asked;
+use crate::{asked::Asked, fault::Fault, share::Share, told::Told};
 
 /// The largest body that is passed on: a function's code, in base64.
 const LARGEST: usize = 256 << 20;
 
 /// When a client is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Moment {
-    /// The cloud never hears of the request.
+    /// The cloud never hears of the request; and whatever else the client had asked for dies with its connections.
     Before,
-    /// The cloud has done what was asked; the client never hears of it.
+    /// The cloud has done what was asked; the client never hears of it. What else it had asked for is done, too.
     After,
+    /// The client was told; the last byte of the answer was handed to its socket.
+    Answered,
+}
+
+impl Moment {
+    /// All of them, in the order in which a request meets them.
+    pub(crate) const ALL: [Self; 3] = [Self::Before, Self::After, Self::Answered];
 }
 
 /// A request that a client was killed at.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Point(pub(crate) Asked, pub(crate) Moment);
 
-impl fmt::Display for Point {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", if self.1 == Moment::Before { "before" } else { "after " }, self.0)
+impl std::fmt::Display for Point {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let moment = match self.1 {
+            Moment::Before => "before  ",
+            Moment::After => "after   ",
+            Moment::Answered => "answered",
+        };
+        write!(f, "{moment} {}", self.0)
     }
+}
+
+/// What becomes of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It is watched.
+    Watch,
+    /// It dies at its first request that nobody died at, at one of the moments, as far as these are of the share.
+    Kill(Share),
+    /// Each of its requests that did not fail like this before does so once.
+    Fail(Fault),
 }
 
 /// The proxy, as far as it outlives a run.
@@ -54,34 +83,36 @@ pub(crate) struct Proxy(Arc<Shared>);
 
 struct Shared {
     gateway: String,
+    workspace: String,
     client: Client<HttpConnector, Full<Bytes>>,
     visited: Mutex<BTreeSet<Point>>,
+    failed: Mutex<BTreeSet<(Asked, Fault)>>,
     /// What identifiers of the cloud's own stand for, as far as its answers said.
     names: Mutex<BTreeMap<String, String>>,
 }
 
-/// The proxy of one run, with a port of its own: what a client that was killed had still sent concerns no later one. It
+/// The proxy of one run, with ports of its own: what a client that was killed had still sent concerns no later one. It
 /// ends when dropped.
 pub(crate) struct Watch {
-    pub(crate) url: String,
+    pub(crate) gateway: String,
+    pub(crate) workspace: String,
     run: Arc<Run>,
-    server: JoinHandle<()>,
+    servers: [JoinHandle<()>; 2],
 }
 
-struct Run {
+pub(crate) struct Run {
     shared: Arc<Shared>,
+    mode: Mode,
     seen: Mutex<Vec<Asked>>,
-    set: Mutex<Set>,
+    /// Whether the client is dying: nothing that it asks for from then on is heard of.
+    sprung: AtomicBool,
+    /// Whether requests are passed on; else they wait.
+    open: watch::Sender<bool>,
+    under_way: Mutex<Vec<AbortHandle>>,
+    /// How many requests failed on purpose.
+    failures: Mutex<usize>,
     /// The client's process; 0 until it is known.
     victim: watch::Sender<u32>,
-}
-
-/// Whether a client is to die.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Set {
-    Off,
-    Armed,
-    Sprung,
 }
 
 /// What becomes of a request.
@@ -90,39 +121,62 @@ enum Fate {
     Passes,
     /// The client dies at it.
     Kills(Moment),
+    Fails(Fault),
     /// It comes when the client is as good as dead, and is never heard of.
     Held,
 }
 
+/// What the client gets.
+enum Answer {
+    Full(Response<Body>),
+    /// The same, and the client dies once it has it.
+    Last(Response<Body>),
+    /// The connection is closed.
+    Closed,
+    /// Nothing, for as long as the client lives.
+    None,
+}
+
 impl Proxy {
-    pub(crate) fn before(gateway: &str) -> Self {
+    pub(crate) fn before(gateway: &str, workspace: &str) -> Self {
         Self(Arc::new(Shared {
             gateway: gateway.to_owned(),
+            workspace: workspace.to_owned(),
             client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
             visited: Mutex::default(),
+            failed: Mutex::default(),
             names: Mutex::default(),
         }))
     }
 
-    /// Watches one run. With `deadly`, its first request that nobody died at, at one of the moments, is its last.
-    pub(crate) async fn watch(&self, deadly: bool) -> Watch {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let set = Mutex::new(if deadly { Set::Armed } else { Set::Off });
-        let (shared, victim) = (Arc::clone(&self.0), watch::Sender::new(0));
-        let run = Arc::new(Run { shared, seen: Mutex::default(), set, victim });
-        let app = Router::new().fallback(answer).with_state(Arc::clone(&run));
-        let server = tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
-        Watch { url, run, server }
+    /// Watches one run.
+    pub(crate) async fn watch(&self, mode: Mode) -> Watch {
+        let run = Arc::new(Run {
+            shared: Arc::clone(&self.0),
+            mode,
+            seen: Mutex::default(),
+            sprung: AtomicBool::new(false),
+            open: watch::Sender::new(true),
+            under_way: Mutex::default(),
+            failures: Mutex::default(),
+            victim: watch::Sender::new(0),
+        });
+        let (gateway, first) = serve(&run, false).await;
+        let (workspace, second) = serve(&run, true).await;
+        Watch { gateway, workspace, run, servers: [first, second] }
     }
 
     pub(crate) fn visited(&self) -> BTreeSet<Point> {
         lock(&self.0.visited).clone()
     }
+
+    pub(crate) fn failed(&self) -> BTreeSet<(Asked, Fault)> {
+        lock(&self.0.failed).clone()
+    }
 }
 
 impl Watch {
-    /// Says which process asks.
+    /// Says which process asks; 0 when none does any more.
     pub(crate) fn client(&self, pid: u32) {
         self.run.victim.send_replace(pid);
     }
@@ -131,62 +185,138 @@ impl Watch {
     pub(crate) fn seen(&self) -> Vec<Asked> {
         lock(&self.run.seen).clone()
     }
+
+    /// Returns how many requests failed on purpose.
+    pub(crate) fn failures(&self) -> usize {
+        *lock(&self.run.failures)
+    }
+
+    /// Lets requests through, or keeps them waiting.
+    pub(crate) fn open(&self, open: bool) {
+        self.run.open.send_replace(open);
+    }
+
+    /// Hears of nothing more that the client asks for.
+    pub(crate) fn deafen(&self) {
+        self.run.sprung.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.server.abort();
+        self.deafen();
+        self.servers.iter().for_each(JoinHandle::abort);
     }
 }
 
-async fn answer(State(run): State<Arc<Run>>, request: Request<Body>) -> Response<Body> {
-    let (head, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, LARGEST).await else { return failure(StatusCode::PAYLOAD_TOO_LARGE) };
-    let asked = Asked::read(&head, &body, &lock(&run.shared.names));
-    lock(&run.seen).push(asked.clone());
-    // A client that is gone, or no longer wants to know, takes back nothing that it asked for; nor does it escape.
-    let answer = tokio::spawn(async move {
-        let fate = run.fate(&asked);
-        match fate {
-            Fate::Kills(Moment::Before) => {
-                run.kill().await;
-                None
-            }
-            Fate::Kills(Moment::After) => {
-                run.shared.pass(head, body).await;
-                run.kill().await;
-                None
-            }
-            Fate::Held => None,
-            Fate::Passes => Some(run.shared.pass(head, body).await),
+async fn serve(run: &Arc<Run>, workspace: bool) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let run = Arc::clone(run);
+    let server = tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            let (run, last) = (Arc::clone(&run), Arc::new(AtomicBool::new(false)));
+            let told = Told::new(TokioIo::new(stream), Arc::clone(&last), Arc::clone(&run));
+            let service = service_fn(move |request| answer(Arc::clone(&run), workspace, Arc::clone(&last), request));
+            // How a client that dies closes its connections is no matter.
+            tokio::spawn(async move { http1::Builder::new().serve_connection(told, service).await.ok() });
         }
     });
-    match answer.await.unwrap_or_else(|_| Some(failure(StatusCode::BAD_GATEWAY))) {
-        Some(it) => it,
+    (url, server)
+}
+
+/// A connection that is closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("closed")]
+struct Closed;
+
+async fn answer(
+    run: Arc<Run>,
+    workspace: bool,
+    last: Arc<AtomicBool>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Closed> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = http_body_util::Limited::new(body, LARGEST).collect().await else {
+        return Ok(failure(StatusCode::PAYLOAD_TOO_LARGE));
+    };
+    let body = body.to_bytes();
+    let asked = Asked::read(&head, &body, workspace, &lock(&run.shared.names));
+    lock(&run.seen).push(asked.clone());
+    // A client that is gone, or no longer wants to know, takes back nothing that it asked for; nor does it escape.
+    let task = tokio::spawn(Arc::clone(&run).settle(asked, workspace, head, body));
+    lock(&run.under_way).push(task.abort_handle());
+    match task.await {
+        Ok(Answer::Full(it)) => Ok(it),
+        Ok(Answer::Last(it)) => {
+            last.store(true, Ordering::SeqCst);
+            Ok(it)
+        }
+        Ok(Answer::Closed) => Err(Closed),
         // Ends with the connection.
-        None => std::future::pending().await,
+        Ok(Answer::None) | Err(_) => std::future::pending().await,
     }
 }
 
 impl Run {
+    async fn settle(self: Arc<Self>, asked: Asked, workspace: bool, head: Parts, body: Bytes) -> Answer {
+        let mut open = self.open.subscribe();
+        open.wait_for(|it| *it).await.expect("the sender lives here");
+        match self.fate(&asked) {
+            Fate::Kills(Moment::Before) => {
+                let own = tokio::task::id();
+                lock(&self.under_way).iter().filter(|it| it.id() != own).for_each(AbortHandle::abort);
+                self.kill().await;
+                Answer::None
+            }
+            Fate::Kills(Moment::After) => {
+                self.shared.pass(workspace, head, body).await;
+                self.kill().await;
+                Answer::None
+            }
+            Fate::Kills(Moment::Answered) => Answer::Last(self.shared.pass(workspace, head, body).await),
+            Fate::Fails(fault) => self.fail(fault, &asked, workspace, head, body).await,
+            Fate::Held => Answer::None,
+            Fate::Passes => Answer::Full(self.shared.pass(workspace, head, body).await),
+        }
+    }
+
     /// Decides what becomes of a request. While a client is to die, none that nobody died at yet takes effect unseen.
     fn fate(&self, asked: &Asked) -> Fate {
-        let mut set = lock(&self.set);
-        match *set {
-            Set::Off => Fate::Passes,
-            Set::Sprung => Fate::Held,
-            Set::Armed => {
+        if self.sprung.load(Ordering::SeqCst) {
+            return Fate::Held;
+        }
+        match self.mode {
+            Mode::Watch => Fate::Passes,
+            Mode::Fail(fault) => {
+                let fails = fault.concerns(asked) && lock(&self.shared.failed).insert((asked.clone(), fault));
+                if fails { Fate::Fails(fault) } else { Fate::Passes }
+            }
+            Mode::Kill(share) => {
                 let mut visited = lock(&self.shared.visited);
-                let open = |it: &Moment| !visited.contains(&Point(asked.clone(), *it));
-                let Some(moment) = [Moment::Before, Moment::After].into_iter().find(open) else { return Fate::Passes };
-                visited.insert(Point(asked.clone(), moment));
-                *set = Set::Sprung;
+                let points = Moment::ALL.map(|moment| Point(asked.clone(), moment));
+                let open = |it: &Point| share.holds(it) && !visited.contains(it);
+                let Some(point) = points.into_iter().find(open) else { return Fate::Passes };
+                let moment = point.1;
+                visited.insert(point);
+                self.sprung.store(true, Ordering::SeqCst);
                 Fate::Kills(moment)
             }
         }
     }
 
-    async fn kill(&self) {
+    async fn fail(&self, fault: Fault, asked: &Asked, workspace: bool, head: Parts, body: Bytes) -> Answer {
+        *lock(&self.failures) += 1;
+        if fault.takes_effect() {
+            let answer = self.shared.pass(workspace, head, body).await;
+            return fault.cut(answer).await.map_or(Answer::Closed, Answer::Full);
+        }
+        fault.answer(asked).map_or(Answer::Closed, Answer::Full)
+    }
+
+    /// Kills the client.
+    pub(crate) async fn kill(&self) {
         let mut victim = self.victim.subscribe();
         let pid = *victim.wait_for(|it| *it != 0).await.expect("the sender lives here");
         // Its parent waits for it after this, so the number cannot be another process's yet.
@@ -195,9 +325,10 @@ impl Run {
 }
 
 impl Shared {
-    async fn pass(&self, mut head: Parts, body: Bytes) -> Response<Body> {
+    async fn pass(&self, workspace: bool, mut head: Parts, body: Bytes) -> Response<Body> {
         let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
-        head.uri = format!("{}{target}", self.gateway).parse::<Uri>().expect("a URL");
+        let base = if workspace { &self.workspace } else { &self.gateway };
+        head.uri = format!("{base}{target}").parse::<Uri>().expect("a URL");
         for it in [header::CONNECTION, header::EXPECT, header::TRANSFER_ENCODING] {
             head.headers.remove(it);
         }
@@ -220,6 +351,6 @@ fn failure(status: StatusCode) -> Response<Body> {
     response
 }
 
-fn lock<T>(it: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(it: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     it.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -19,7 +19,7 @@ pub(crate) async fn ten_at_once_work_one_by_one(place: &Place, bucket: &str) {
         let runs = checkouts.iter().enumerate().map(|(i, checkout)| async move {
             let patient = i % 2 == 0;
             let args: &[&str] = if patient { &["up", stack, "--lock-wait", WAIT] } else { &["up", stack] };
-            (patient, place.run_in(checkout, args).await)
+            (patient, place.run_elsewhere(checkout, args).await)
         });
         let ended: Vec<(bool, Ended)> = join_all(runs).await;
         let mut done = 0;
@@ -41,7 +41,7 @@ pub(crate) async fn ten_at_once_work_one_by_one(place: &Place, bucket: &str) {
         is_linear(&history);
         let runs: BTreeSet<_> = history.iter().map(|it| it.by.run).collect();
         assert_eq!(runs.len(), done);
-        place.run_in(&checkouts[0], &["lock", "status", stack, "--json"]).await.exits(0).says("\"held\":false");
+        place.run_elsewhere(&checkouts[0], &["lock", "status", stack, "--json"]).await.exits(0).says("\"held\":false");
         eprintln!("{stack}: of ten runs at once, {done} worked one by one, {} ended with 7", 10 - done);
     }
 }

@@ -14,6 +14,7 @@ use nix::{
 
 use crate::{
     place::Place,
+    proxy::Mode,
     runs::{history, is_linear},
 };
 
@@ -34,7 +35,7 @@ pub(crate) async fn a_run_that_stood_still_changes_nothing_more(place: &Place, b
 
 async fn stands_still(place: &Place, stack: &str, state: &str, store: Arc<dyn Store>) {
     place.define(stack, &chain(state));
-    let watch = place.proxy.watch(false).await;
+    let watch = place.proxy.watch(Mode::Watch).await;
     let mut first = place.spawn(&place.project(), &["up", stack], &watch);
     let pid = Pid::from_raw(first.id().expect("not waited for").cast_signed());
     let begun = Instant::now();

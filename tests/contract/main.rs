@@ -9,6 +9,7 @@
     reason = "a test that cannot be set up has failed; what it measures is told"
 )]
 
+mod hold;
 mod place;
 
 use std::{collections::BTreeSet, path::Path, time::Instant};
@@ -65,6 +66,8 @@ async fn keeps_the_contract(place: &Place, kind: &dyn Kind) -> Vec<String> {
         offences.extend(stage.up().await.map_err(|err| format!("update: {err}")).err());
         offences.extend(no_drift(&stage, "after the update").await);
     }
+
+    offences.extend(hold::holds_on(&mut stage, kind).await);
 
     stage.forget();
     let plan = stage.plan().await;

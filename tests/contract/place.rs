@@ -16,7 +16,7 @@ use ecomctl::{
         aws::{Aws, Target},
         databricks::{self, Databricks},
     },
-    engine::{Engine, Goal, Mandate, Observed, Plan},
+    engine::{Aim, Engine, Goal, Mandate, Observed, Plan},
     local::{self, Endpoints, Home},
     resource::{Cx, KINDS, Kind, Lives, Phase, Scope},
     stack::{self, Stack},
@@ -130,6 +130,19 @@ impl Stage {
         let document = self.document().await;
         let observed = self.engine().observe(&document).await.expect("readable");
         self.engine().plan(&document, &observed, Goal::Up).expect("resolvable")
+    }
+
+    /// Plans as if nothing was recorded.
+    pub(crate) fn plan_without_state(&self, observed: &Observed, aim: Aim) -> Plan {
+        self.engine().plan(&Document::new(), observed, aim).expect("resolvable")
+    }
+
+    /// Ends the protection of everything.
+    pub(crate) async fn unprotect(&self) {
+        let (mut document, etag) = self.store.load().await.expect("readable").expect("there");
+        document.resources.values_mut().for_each(|it| it.protect = false);
+        document.serial += 1;
+        self.store.swap(&document, Some(&etag)).await.expect("written");
     }
 
     pub(crate) async fn up(&self) -> Result<(), String> {

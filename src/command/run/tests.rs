@@ -13,6 +13,7 @@ use super::*;
 use crate::{
     address::{Kinded, Name, Owner},
     client::{self, Reason, aws::Aws},
+    command::consent::Consent,
     report::Style,
     resource::{self, Change, Identity, Lives, Of, Ownership, Resource, Scope},
     stack::{Origin, Settings, Target},
@@ -110,6 +111,10 @@ async fn run(home: &std::path::Path) -> Run {
     }
 }
 
+fn order(goal: Goal, consent: &Consent) -> Order {
+    Order { aim: goal.into(), saved: None, consent: consent.clone() }
+}
+
 fn ended(result: Result<Exit>) -> Exit {
     result.unwrap_or_else(|err| err.exit())
 }
@@ -126,14 +131,14 @@ async fn from_nothing_to_nothing() {
     let (no, yes) = (Consent::default(), Consent { yes: true, ..Consent::default() });
 
     DENIES.store(true, Ordering::SeqCst);
-    assert_eq!(ended(run.change(Goal::Up, &no).await), Exit::Incomplete);
+    assert_eq!(ended(run.change(&order(Goal::Up, &no)).await), Exit::Incomplete);
     let document = run.document().await.expect("a state");
     assert_eq!((document.lease, document.definition), (None, None), "the lease is given back, and nothing was applied");
 
     DENIES.store(false, Ordering::SeqCst);
     let blocked = home.path().join("state/test.json.new");
     *BLOCKS.lock().expect("nobody panicked") = Some(blocked.clone());
-    let ended_at = run.change(Goal::Up, &no).await.expect_err("the state could not be written");
+    let ended_at = run.change(&order(Goal::Up, &no)).await.expect_err("the state could not be written");
     assert_eq!((ended_at.exit(), jars()), (Exit::Incomplete, 1), "{ended_at:?}");
     assert!(ended_at.diagnostic().to_string().contains("is incomplete"), "{ended_at:?}");
     *BLOCKS.lock().expect("nobody panicked") = None;
@@ -142,29 +147,33 @@ async fn from_nothing_to_nothing() {
     let store = run.store().expect("a name");
     let (document, etag) = store.load().await.expect("readable").expect("there");
     store.swap(&Document { lease: None, ..document }, Some(&etag)).await.expect("written");
-    assert_eq!(ended(run.change(Goal::Up, &no).await), Exit::Done);
+    assert_eq!(ended(run.change(&order(Goal::Up, &no)).await), Exit::Done);
     let document = run.document().await.expect("a state");
     assert_eq!(document.definition.as_ref().map(|it| it.hash.as_str()), Some("ab".repeat(32).as_str()));
     assert_eq!((document.resources.len(), jars()), (1, 1));
 
-    assert!(run.plan(&document, Goal::Up).await.expect("a plan").is_empty());
-    assert_eq!(ended(run.change(Goal::Up, &no).await), Exit::Done);
+    assert!(run.plan(&document, &Goal::Up.into()).await.expect("a plan").0.is_empty());
+    assert_eq!(ended(run.change(&order(Goal::Up, &no)).await), Exit::Done);
     let again = run.document().await.expect("a state");
     assert_eq!(again.definition, document.definition, "with nothing changed, nothing is recorded anew");
 
     let mut other = who::holder(home.path());
     other.host = "elsewhere".to_owned();
     let held = Session::acquire(run.store().expect("a name"), other).await.expect("a lease");
-    assert_eq!(ended(run.change(Goal::Up, &no).await), Exit::Locked);
+    assert_eq!(ended(run.change(&order(Goal::Up, &no)).await), Exit::Locked);
     let document = run.document().await.expect("a state can be read while another run holds the lease");
-    assert!(run.plan(&document, Goal::Up).await.expect("a plan").is_empty());
+    assert!(run.plan(&document, &Goal::Up.into()).await.expect("a plan").0.is_empty());
     held.release().await.expect("given back");
 
-    assert_eq!(ended(run.change(Goal::Teardown, &no).await), Exit::Refused);
+    assert_eq!(ended(run.change(&order(Goal::Teardown, &no)).await), Exit::Refused);
     let document = run.document().await.expect("a state");
     assert_eq!((document.lease, jars()), (None, 1), "nothing was changed, and nobody is locked out");
 
-    assert_eq!(ended(run.change(Goal::Teardown, &yes).await), Exit::Done);
+    assert_eq!(ended(run.change(&order(Goal::Teardown, &yes)).await), Exit::Done);
     assert_eq!((run.document().await.expect("a state").resources.len(), jars()), (0, 0));
-    assert_eq!(ended(run.change(Goal::Teardown, &no).await), Exit::Done, "where there is nothing, nothing is asked");
+    assert_eq!(
+        ended(run.change(&order(Goal::Teardown, &no)).await),
+        Exit::Done,
+        "where there is nothing, nothing is asked"
+    );
 }

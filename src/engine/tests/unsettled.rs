@@ -116,7 +116,7 @@ fn a_file_that_no_longer_protects_is_told_that_it_still_does() {
         let notes = rig.plan(&one(1)).await.notes;
         assert_eq!(
             notes,
-            ["topic.a is still protected, though the file no longer says so; to end it: ecomctl unprotect s topic.a"]
+            ["topic.a is protected, though the file does not say so; to end that: ecomctl unprotect s topic.a"]
         );
     });
 }

@@ -183,6 +183,13 @@ impl Kind for Fake {
             Ok(names.iter().map(look).collect())
         })
     }
+    fn candidates<'a>(&'a self, _: &'a Cx) -> BoxFuture<'a, Result<Vec<String>>> {
+        Box::pin(async move {
+            let world = self.world.lock().expect("not poisoned");
+            let own = world.things.values().map(|it| it.physical.clone());
+            Ok(own.filter(|it| self.unique && it.starts_with(self.section)).collect())
+        })
+    }
     fn create<'a>(&'a self, cx: &'a Cx, name: &'a Name, spec: &'a Value) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let spec = self.desired(spec, cx)?.spec;

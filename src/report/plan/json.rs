@@ -12,7 +12,8 @@
 //!     "physical": "staging-ingest", "id": "arn:…" | null,
 //!     "changes": [{ "field": "memory", "from": "256MiB", "to": "512MiB", "cause": "edit" | "drift", "waits_for"?: "kind.name" }],
 //!     "unknown": { "<field>": "<the address it waits for>" },
-//!     "after": ["<address>"], "resumes": false, "found": false, "awaits": "modifying" | null,
+//!     "after": ["<address>"], "resumes": false, "found": false, "adopts": false,
+//!     "moved_from": "<address>" | null, "kept": [<as in changes>], "awaits": "modifying" | null,
 //!     "unreadable": "<why>" | null, "protect": false, "protects": false, "loses_data": false,
 //!     "refused": { "field": "partitions" | null, "reason": "…", "help": "…" } | null
 //!   }],
@@ -22,7 +23,8 @@
 //! ```
 //!
 //! To settle is to wait until a resource is ready (`awaits`) or can be read (`unreadable`), and to record it; nothing is
-//! sent. `found` resources were there without a record. `changes` says whether anything would be done or is refused: what `diff --exit-code` answers with 3. Steps stand in
+//! sent. `found` resources were there without a record. `kept` is what others changed and the run leaves
+//! as it is. `changes` says whether anything would be done or is refused: what `diff --exit-code` answers with 3. Steps stand in
 //! the order of the plan. Fields are only ever added; anything else raises `schema`. It is a report, and no plan that
 //! could be applied.
 
@@ -70,6 +72,9 @@ fn step(it: &Step) -> Value {
         "after": it.after,
         "resumes": it.resumes,
         "found": it.found,
+        "adopts": it.adopts,
+        "moved_from": it.moved_from,
+        "kept": it.kept,
         "awaits": it.awaits,
         "unreadable": it.unreadable,
         "protect": it.protect,

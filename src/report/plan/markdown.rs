@@ -22,7 +22,9 @@ pub fn markdown(view: &View<'_>) -> String {
     parts.extend(doom(plan).map(|it| format!("> [!WARNING]\n> {}", escaped(&it))));
     parts.extend(plan.notes.iter().map(|it| format!("*note:* {}", escaped(it))));
     let closing = match (&view.next, closing(view)) {
-        (Some(next), Some(_)) if counts.refused == 0 => Some(format!("Apply this: `{next}`")),
+        (Some(next), Some(_)) if counts.refused == 0 => {
+            Some(format!("{}: `{next}`", if view.exactly { "Apply exactly this" } else { "Apply this" }))
+        }
         (_, it) => it,
     };
     let mut room = MOST.saturating_sub(parts.iter().chain(&closing).map(|it| it.len() + 2).sum());

@@ -19,6 +19,9 @@ fn step(address: &str, action: Action) -> Step {
         refs: [].into(),
         resumes: false,
         found: false,
+        adopts: false,
+        moved_from: None,
+        kept: Vec::new(),
         awaits: None,
         unreadable: None,
         protect: false,
@@ -83,7 +86,7 @@ fn view(plan: &Plan) -> View<'_> {
         by: "ci@runner".to_owned(),
         commit: Some("a1b2c3d4e5f60718293a4b5c6d7e8f9001122334".to_owned()),
     };
-    View { plan, last: Some(last), now, next: Some("ecomctl up staging".to_owned()), verbose: false }
+    View { plan, last: Some(last), now, next: Some("ecomctl up staging".to_owned()), exactly: false, verbose: false }
 }
 
 #[test]
@@ -216,6 +219,9 @@ fn everything_as_json() {
           "after": [],
           "resumes": true,
           "found": false,
+          "adopts": false,
+          "moved_from": null,
+          "kept": [],
           "awaits": null,
           "unreadable": null,
           "protect": false,
@@ -252,6 +258,9 @@ fn everything_as_json() {
           "after": [],
           "resumes": false,
           "found": false,
+          "adopts": false,
+          "moved_from": null,
+          "kept": [],
           "awaits": null,
           "unreadable": null,
           "protect": false,

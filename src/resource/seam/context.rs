@@ -50,6 +50,11 @@ impl Scope {
     pub fn physical_of<K: Kinded>(&self, to: &Ref<K>) -> String {
         self.physical(&to.name)
     }
+
+    /// Says whether a physical name is one that this stack would give, though not which resource would have it.
+    pub fn may_have(&self, physical: &str) -> bool {
+        physical.starts_with(&self.physical(""))
+    }
 }
 
 /// What is known of the live resources of a stack, shared by all steps of a run.

@@ -51,6 +51,10 @@ pub trait Kind: Send + Sync {
     fn data_bearing(&self) -> bool;
     /// The longest wait for readiness.
     fn patience(&self) -> Duration;
+    /// Whether an update gives it the name that it shall have; see [`Resource::RENAMES`].
+    fn renames(&self) -> bool {
+        false
+    }
     /// The JSON Schema of one spec.
     fn schema(&self, generator: &mut schemars::SchemaGenerator) -> Schema;
     /// Reads a spec as the file has it and writes it back in full, references marked.
@@ -76,6 +80,10 @@ pub trait Kind: Send + Sync {
     fn read<'a>(&'a self, cx: &'a Cx, names: &'a [Name]) -> BoxFuture<'a, Result<Vec<Option<Observation>>>>;
     /// See [`Resource::objections`].
     fn objections(&self, spec: &Value, cx: &Cx, live: &Observation, changes: &[Change]) -> Result<Vec<Objection>>;
+    /// See [`Resource::candidates`].
+    fn candidates<'a>(&'a self, _cx: &'a Cx) -> BoxFuture<'a, Result<Vec<String>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
     /// See [`Resource::create`].
     fn create<'a>(&'a self, cx: &'a Cx, name: &'a Name, spec: &'a Value) -> BoxFuture<'a, Result<()>>;
     /// See [`Resource::update`].
@@ -119,6 +127,10 @@ impl<R: Resource> Kind for Of<R> {
         R::PATIENCE
     }
 
+    fn renames(&self) -> bool {
+        R::RENAMES
+    }
+
     fn outputs(&self) -> &'static [&'static str] {
         R::OUTPUTS
     }
@@ -157,6 +169,10 @@ impl<R: Resource> Kind for Of<R> {
             let lives = R::read(cx, names).await?;
             Ok(lives.into_iter().map(|it| it.map(observe::<R>)).collect())
         })
+    }
+
+    fn candidates<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Vec<String>>> {
+        Box::pin(R::candidates(cx))
     }
 
     fn objections(&self, spec: &Value, cx: &Cx, live: &Observation, changes: &[Change]) -> Result<Vec<Objection>> {
