@@ -36,7 +36,7 @@ pub enum Error {
     #[error("cannot read the stack's {kind}s")]
     #[diagnostic(
         code(observe::unreadable),
-        help("nothing was changed; once that is mended, run the same command again")
+        help("nothing was changed; {help}")
     )]
     Read {
         /// Of which kind.
@@ -46,8 +46,7 @@ pub enum Error {
         #[diagnostic_source]
         cause: resource::Error,
         /// What to do.
-        #[help]
-        help: Option<&'static str>,
+        help: &'static str,
     },
     /// What is wanted cannot be computed.
     #[error("cannot tell what {address} shall be")]
@@ -184,10 +183,10 @@ impl Engine<'_> {
 
 fn unreadable(kind: &str, cause: resource::Error) -> Error {
     let help = match &cause {
-        resource::Error::Client(it) if it.reason == Reason::Unavailable => Some(
-            "run the same command again once it answers; for a stack on this machine, `ecomctl local status` says what runs",
-        ),
-        _ => None,
+        resource::Error::Client(it) if it.reason == Reason::Unavailable => {
+            "run the same command again once it answers; for a stack on this machine, `ecomctl local status` says what runs"
+        }
+        _ => "once that is mended, run the same command again",
     };
     Error::Read { kind: kind.to_owned(), cause, help }
 }
