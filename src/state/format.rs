@@ -34,6 +34,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<Document, Fault> {
     serde_json::from_value(Value::Object(json)).map_err(|err| damaged(err.to_string()))
 }
 
+/// Finds the serial in the text of a damaged document.
+pub(super) fn serial(bytes: &[u8]) -> Option<u64> {
+    // Beyond this, it is the damage that speaks.
+    const LARGEST: u64 = 1 << 48;
+    let text = String::from_utf8_lossy(bytes);
+    let rest = text.split_once("\"serial\":")?.1.trim_start();
+    let digits = rest.split(|it: char| !it.is_ascii_digit()).next()?;
+    digits.parse().ok().filter(|it| *it < LARGEST)
+}
+
 /// Writes a document or an entry of the journal, for people to read where they must.
 pub(super) fn write(it: &impl Serialize) -> Vec<u8> {
     // Neither holds a map whose keys are no strings, the one thing that JSON cannot say.
@@ -84,6 +94,15 @@ mod tests {
         let bytes = fixture(SCHEMA);
         let document = read(&bytes).expect("a document");
         assert_eq!(String::from_utf8(write(&document)), String::from_utf8(bytes));
+    }
+
+    #[test]
+    fn a_serial_is_found_also_where_the_rest_is_damaged() {
+        assert_eq!(serial(b"{\n  \"schema\": 2,\n  \"serial\": 41,\n  \"wri"), Some(41));
+        for text in ["", "{}", "{\"serial\":", "{\"serial\": \"x\"", "{\"serial\":99999999999999999999}", "\u{0}\u{ff}"]
+        {
+            assert_eq!(serial(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]
