@@ -63,8 +63,32 @@ fn name_the_verb(document: &mut Map<String, Value>) {
 mod tests {
     use std::{fs, path::Path};
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::address::Address;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+        /// Cut short, or with bytes of another text in it, a state is read or refused.
+        #[test]
+        fn no_text_does_more_than_be_refused(
+            version in 1..=SCHEMA, cut in 0.0..1.2, at in 0.0..1.0, with in proptest::collection::vec(any::<u8>(), 0..9)
+        ) {
+            let mut bytes = fixture(version);
+            let place = |part: f64| (f64::from(u32::try_from(bytes.len()).expect("small")) * part) as usize;
+            let (cut, at) = (place(cut), place(at));
+            let end = (at + with.len()).min(bytes.len());
+            bytes.splice(at..end, with);
+            bytes.truncate(cut);
+            serial(&bytes);
+            if let Ok(document) = read(&bytes) {
+                // Not the same to the last digit of a fraction, which JSON does not promise.
+                prop_assert!(read(&write(&document)).is_ok());
+            }
+        }
+    }
 
     fn fixture(version: u32) -> Vec<u8> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/state/{version}.json"));
