@@ -5,5 +5,6 @@
 mod broken;
 mod harness;
 mod help;
+mod state;
 mod unprotect;
 mod usage;
