@@ -146,3 +146,63 @@ impl Aws {
         self.config.region().map_or("us-east-1", AsRef::as_ref)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::client::{Reason, fence::Moment, objects::Only};
+
+    /// Answers every request in the same words, and counts them.
+    async fn server() -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let heard = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&heard);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                while !request.windows(4).any(|it| it == b"\r\n\r\n") {
+                    if stream.read_buf(&mut request).await.expect("a request") == 0 {
+                        break;
+                    }
+                }
+                count.fetch_add(1, Ordering::SeqCst);
+                let body = "<ListAllMyBucketsResult/>";
+                let head = format!("etag: \"v\"\r\nconnection: close\r\ncontent-length: {}", body.len());
+                stream.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}").as_bytes()).await.ok();
+            }
+        });
+        (endpoint, heard)
+    }
+
+    #[tokio::test]
+    async fn what_the_fence_does_not_let_through_is_not_sent() {
+        let (endpoint, heard) = server().await;
+        let keys = Some(("a".to_owned(), "b".to_owned()));
+        let aws = Aws::connect(&Target { region: "us-east-1".into(), endpoint: Some(endpoint), keys }).await;
+        let make = || aws.s3().create_bucket().bucket("things").send();
+        make().await.expect("no fence is set");
+        let fence = Arc::new(Fence::new(Moment::now(), LONGEST * 2));
+        aws.obey(Arc::clone(&fence));
+        make().await.expect("the fence is far off");
+        assert_eq!(heard.load(Ordering::SeqCst), 2);
+        fence.close();
+        let refused = super::super::Error::aws("s3", "CreateBucket")(make().await.expect_err("the fence is closed"));
+        assert_eq!(refused.reason, Reason::Unavailable, "{refused}");
+        assert!(refused.message.contains("was not sent"), "{refused}");
+        let catalog = glue::Database { name: "gold".into(), ..glue::Database::default() };
+        aws.glue().create_database(&catalog).await.expect_err("the fence is closed");
+        assert_eq!(heard.load(Ordering::SeqCst), 2, "nothing was sent");
+        aws.s3().list_buckets().send().await.expect("who reads changes nothing");
+        let state = aws.objects("states", "team");
+        state.put("state.json", b"{}".to_vec(), Only::IfNone).await.expect("the state is what moves the fence");
+        assert_eq!(heard.load(Ordering::SeqCst), 4);
+    }
+}

@@ -4,7 +4,7 @@
 //! stood still for a while, with requests yet to send, sends none of them. Decides nothing about who holds what.
 
 use std::{
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -73,7 +73,7 @@ impl Fence {
 
 /// A client's gate: open to everything until a fence is set, then to what that lets through.
 #[derive(Clone, Debug, Default)]
-pub struct Gate(Arc<OnceLock<Arc<Fence>>>);
+pub struct Gate(Arc<RwLock<Option<Arc<Fence>>>>);
 
 /// Says that a request was not sent.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -81,9 +81,9 @@ pub struct Gate(Arc<OnceLock<Arc<Fence>>>);
 pub struct Closed;
 
 impl Gate {
-    /// Sets the fence. The first one stays: a process holds one stack.
+    /// Sets the fence, in the place of one before.
     pub fn obey(&self, fence: Arc<Fence>) {
-        self.0.set(fence).ok();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(fence);
     }
 
     /// Lets a request through that is over within [`LONGEST`].
@@ -91,7 +91,8 @@ impl Gate {
     /// # Errors
     /// [`Closed`] when the fence may not stand for that long.
     pub fn pass(&self) -> Result<(), Closed> {
-        let remaining = self.0.get().map(|it| it.remaining());
+        let fence = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let remaining = fence.map(|it| it.remaining());
         if remaining.is_none_or(|it| it.is_some_and(|it| it >= LONGEST)) { Ok(()) } else { Err(Closed) }
     }
 }
@@ -136,6 +137,8 @@ mod tests {
         fence.extend(Moment::now(), LONGEST * 2);
         gate.pass().expect_err("closed for good");
         assert_eq!(fence.remaining(), None);
+        gate.obey(Arc::new(Fence::new(Moment::now(), LONGEST * 2)));
+        gate.pass().expect("another hold, another fence");
     }
 
     #[test]

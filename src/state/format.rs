@@ -34,6 +34,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<Document, Fault> {
     serde_json::from_value(Value::Object(json)).map_err(|err| damaged(err.to_string()))
 }
 
+/// Finds the serial in the text of a damaged document.
+pub(super) fn serial(bytes: &[u8]) -> Option<u64> {
+    // Beyond this, it is the damage that speaks.
+    const LARGEST: u64 = 1 << 48;
+    let text = String::from_utf8_lossy(bytes);
+    let rest = text.split_once("\"serial\":")?.1.trim_start();
+    let digits = rest.split(|it: char| !it.is_ascii_digit()).next()?;
+    digits.parse().ok().filter(|it| *it < LARGEST)
+}
+
 /// Writes a document or an entry of the journal, for people to read where they must.
 pub(super) fn write(it: &impl Serialize) -> Vec<u8> {
     // Neither holds a map whose keys are no strings, the one thing that JSON cannot say.
@@ -53,8 +63,32 @@ fn name_the_verb(document: &mut Map<String, Value>) {
 mod tests {
     use std::{fs, path::Path};
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::address::Address;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+        /// Cut short, or with bytes of another text in it, a state is read or refused.
+        #[test]
+        fn no_text_does_more_than_be_refused(
+            version in 1..=SCHEMA, cut in 0.0..1.2, at in 0.0..1.0, with in proptest::collection::vec(any::<u8>(), 0..9)
+        ) {
+            let mut bytes = fixture(version);
+            let place = |part: f64| (f64::from(u32::try_from(bytes.len()).expect("small")) * part) as usize;
+            let (cut, at) = (place(cut), place(at));
+            let end = (at + with.len()).min(bytes.len());
+            bytes.splice(at..end, with);
+            bytes.truncate(cut);
+            serial(&bytes);
+            if let Ok(document) = read(&bytes) {
+                // Not the same to the last digit of a fraction, which JSON does not promise.
+                prop_assert!(read(&write(&document)).is_ok());
+            }
+        }
+    }
 
     fn fixture(version: u32) -> Vec<u8> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/state/{version}.json"));
@@ -84,6 +118,15 @@ mod tests {
         let bytes = fixture(SCHEMA);
         let document = read(&bytes).expect("a document");
         assert_eq!(String::from_utf8(write(&document)), String::from_utf8(bytes));
+    }
+
+    #[test]
+    fn a_serial_is_found_also_where_the_rest_is_damaged() {
+        assert_eq!(serial(b"{\n  \"schema\": 2,\n  \"serial\": 41,\n  \"wri"), Some(41));
+        for text in ["", "{}", "{\"serial\":", "{\"serial\": \"x\"", "{\"serial\":99999999999999999999}", "\u{0}\u{ff}"]
+        {
+            assert_eq!(serial(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

@@ -235,9 +235,7 @@ impl Session {
 
 /// Starts a chain of states, where there is none or it was lost. Serials go on from the last that is known of.
 async fn anew(archive: Option<&dyn Archive>) -> Result<Document, store::Error> {
-    let Some(archive) = archive else { return Ok(Document::new()) };
-    let (serials, entries) = futures::try_join!(archive.serials(), archive.entries(1))?;
-    let known = serials.last().copied().into_iter().chain(entries.last().map(|it| it.after)).max();
+    let known = if let Some(it) = archive { it.last().await? } else { None };
     Ok(Document { serial: known.map_or(0, |it| it + 1), ..Document::new() })
 }
 

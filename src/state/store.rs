@@ -56,6 +56,14 @@ pub trait Archive: Send + Sync {
     /// Lists the serials of the documents that are kept, the oldest first.
     fn serials(&self) -> BoxFuture<'_, Result<Vec<u64>, Error>>;
 
+    /// Returns the newest serial that there was, as far as anything that is kept says.
+    fn last(&self) -> BoxFuture<'_, Result<Option<u64>, Error>> {
+        Box::pin(async move {
+            let (serials, entries) = futures::try_join!(self.serials(), self.entries(1))?;
+            Ok(serials.last().copied().into_iter().chain(entries.last().map(|it| it.after)).max())
+        })
+    }
+
     /// Reads a document that is kept.
     fn earlier(&self, serial: u64) -> BoxFuture<'_, Result<Option<Document>, Error>>;
 
@@ -65,7 +73,8 @@ pub trait Archive: Send + Sync {
     /// Reads the newest entries of the journal, the oldest of them first.
     fn entries(&self, most: usize) -> BoxFuture<'_, Result<Vec<Entry>, Error>>;
 
-    /// Puts a document in the place of one that is damaged, of which a copy is kept, and says where.
+    /// Puts a document in the place of one that is damaged, of which a copy is kept, and says where. Its serial is one that
+    /// none had before.
     ///
     /// # Errors
     /// [`Error::Conflict`] when the stored one is whole.
@@ -143,7 +152,7 @@ pub enum Name {
     Earlier(u64),
     /// What a run did, by its epoch.
     Run(u64),
-    /// A damaged document, by the second at which it was put aside.
+    /// A damaged document, by the microsecond at which it was put aside.
     Damaged(u64),
 }
 
@@ -291,12 +300,15 @@ impl<O: Objects> Archive for Kept<O> {
                 Err(err) => return Err(err),
                 Ok(_) => return Err(Error::Conflict),
             }
-            let aside = Name::Damaged(u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default());
+            let salvaged = format::serial(&bytes);
+            let aside = Name::Damaged(u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or_default());
             match self.0.put(aside, bytes, None).await {
                 Ok(_) | Err(Error::Conflict) => (),
                 Err(err) => return Err(err),
             }
-            self.0.put(Name::State, format::write(document), Some(&etag)).await?;
+            let known = self.last().await?.max(salvaged);
+            let document = Document { serial: document.serial.max(known.unwrap_or_default()) + 1, ..document.clone() };
+            self.0.put(Name::State, format::write(&document), Some(&etag)).await?;
             Ok(self.0.place(aside))
         })
     }

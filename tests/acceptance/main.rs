@@ -6,5 +6,6 @@ mod broken;
 mod fuzzed;
 mod harness;
 mod help;
+mod state;
 mod unprotect;
 mod usage;

@@ -5,13 +5,15 @@ use serde_json::json;
 use super::Yes;
 use crate::{
     command::{
-        Result,
-        fault::of_store,
+        Result, audit,
+        fault::{of_session, of_store},
+        lock::{self, Waiting},
         project::{Project, StackArg},
+        who,
     },
     report::{Terminal, human},
     stack,
-    state::{Archive, Document, StoreError},
+    state::{Archive, Document, Edit, StoreError},
 };
 
 /// What is mended.
@@ -21,6 +23,8 @@ pub(super) struct Args {
     stack: StackArg,
     #[command(flatten)]
     yes: Yes,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// Looks whether the state is damaged, says what would take its place, asks, and puts it there.
@@ -56,7 +60,15 @@ pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Re
     terminal.remark("damaged", &sentence);
     let command = format!("ecomctl state repair {stack}");
     args.yes.settle(&stack, "The damaged state is put aside, and can be read by hand.", command, terminal)?;
-    let aside = archive.mend(&Document { lease: None, ..newest.unwrap_or_default() }).await.map_err(of_store)?;
+    let mended = Document { lease: None, ..newest.unwrap_or_default() };
+    let aside = archive.mend(&mended).await.map_err(of_store)?;
+    // Once more, as a run like any other, for the journal to tell.
+    let session =
+        lock::take(store.clone(), &who::holder(&project.root), "state repair", args.waiting, terminal).await?;
+    session.account(audit::done("restore", mended.resources.keys()));
+    let recorded = session.record(vec![Edit::Restore(Box::new(mended.clone()))]).await.map_err(of_session);
+    session.release().await.map_err(of_session)?;
+    recorded?;
     let text = format!("The state of `{stack}` is mended; what was damaged is now {aside}");
     terminal.tell(&json!({ "damaged": aside }), &text);
     Ok(())

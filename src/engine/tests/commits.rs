@@ -56,3 +56,94 @@ fn five_hundred_steps_at_once_cost_few_writes() {
         assert!(writes <= STEPS / 10, "{writes} writes");
     });
 }
+
+/// A state whose n-th write is the last thing that a run does, before it takes effect or after.
+struct Deadly {
+    state: Memory,
+    left: AtomicUsize,
+    after: bool,
+    died: Notify,
+}
+
+impl Store for Deadly {
+    fn load(&self) -> BoxFuture<'_, Result<Option<(Document, Etag)>, StoreError>> {
+        self.state.load()
+    }
+
+    fn swap<'a>(
+        &'a self,
+        document: &'a Document,
+        expected: Option<&'a Etag>,
+    ) -> BoxFuture<'a, Result<Etag, StoreError>> {
+        Box::pin(async move {
+            let dies = self.left.fetch_sub(1, Ordering::SeqCst) == 0;
+            if !dies {
+                return self.state.swap(document, expected).await;
+            }
+            if self.after {
+                self.state.swap(document, expected).await?;
+            }
+            self.died.notify_one();
+            std::future::pending().await
+        })
+    }
+
+    fn place(&self) -> String {
+        self.state.place()
+    }
+}
+
+/// Runs until the n-th write of the state; `None` when there was one.
+async fn run_to_death(rig: &Rig, stack: &Stack, goal: Goal, (writes, after): (usize, bool)) -> Option<Summary> {
+    let (left, died) = (AtomicUsize::new(writes), Notify::new());
+    let deadly = Arc::new(Deadly { state: rig.state.clone(), left, after, died });
+    tokio::select! {
+        biased;
+        () = deadly.died.notified() => None,
+        it = rig.run_on(deadly.clone(), stack, goal, |_| false) => it,
+    }
+}
+
+#[test]
+fn killed_at_any_write_of_the_state_the_same_command_converges() {
+    let parts = |size, flavour| {
+        stack(&sketch(&[
+            ("cluster", "c", 1, 0, &[]),
+            ("topic", "a", size, 0, &["cluster.c"]),
+            ("topic", "b", 1, 0, &["cluster.c"]),
+            ("job", "j", 1, flavour, &["topic.a"]),
+        ]))
+    };
+    let (before, after) = (parts(1, 0), parts(2, 1));
+    let runs = [(&before, Goal::Up, false), (&after, Goal::Up, true), (&after, Goal::Teardown, true)];
+    let mut visited = 0;
+    for (wanted, goal, deployed) in runs {
+        for (writes, after_effect) in (0..).flat_map(|it| [(it, false), (it, true)]) {
+            let done = runtime().block_on(async {
+                let rig = Rig::new();
+                if deployed {
+                    assert!(rig.run(&before, Goal::Up).await.expect("not killed").is_complete());
+                }
+                if let Some(summary) = run_to_death(&rig, wanted, goal, (writes, after_effect)).await {
+                    assert!(summary.is_complete());
+                    return true;
+                }
+                let again = rig.run(wanted, goal).await.expect("not killed");
+                assert!(again.is_complete(), "{goal:?}, write {writes}, {after_effect}: {:?}", again.failures);
+                let expected: Vec<Address> =
+                    if goal == Goal::Up { wanted.resources.keys().cloned().collect() } else { Vec::new() };
+                assert_eq!(rig.owned(), expected, "{goal:?}, write {writes}, {after_effect}");
+                if goal == Goal::Up {
+                    assert!(rig.plan(wanted).await.is_empty(), "{goal:?}, write {writes}, {after_effect}");
+                }
+                false
+            });
+            if done {
+                break;
+            }
+            visited += 1;
+        }
+    }
+    eprintln!("killed at {visited} writes of the state, before and after each took effect");
+    assert!(visited > 30, "{visited}");
+}

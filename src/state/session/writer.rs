@@ -148,7 +148,7 @@ pub(super) async fn write(
             Err(err) => err,
         };
         match store.load().await {
-            Ok(Some((stored, etag))) if stored == *document => return Ok(etag),
+            Ok(Some((stored, etag))) if is_same(&stored, document) => return Ok(etag),
             Ok(Some((stored, etag))) => {
                 let own = stored.lease.is_some_and(|it| it.holder.run == run);
                 if !own && Some(&etag) != expected.as_ref() {
@@ -175,4 +175,10 @@ pub(super) async fn write(
         tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
         pause = (pause * 2).min(Duration::from_secs(2));
     }
+}
+
+/// Says whether a stored document is the one that was to be written. Another run's write of that serial would be the one
+/// that takes the lease, so what it holds need not be compared.
+fn is_same(stored: &Document, document: &Document) -> bool {
+    (stored.lineage, stored.serial, &stored.lease) == (document.lineage, document.serial, &document.lease)
 }

@@ -26,6 +26,12 @@ impl Bucket {
         let bucket = self.0.bucket().to_owned();
         move |cause| {
             let help = match cause.reason {
+                _ if ["PermanentRedirect", "AuthorizationHeaderMalformed"]
+                    .iter()
+                    .any(|it| cause.message.contains(it)) =>
+                {
+                    Some(format!("the bucket `{bucket}` lies in another region: a state is kept in the stack's own"))
+                }
                 Reason::Missing => Some(format!("make the bucket `{bucket}`, or let `ecomctl state init` do so")),
                 Reason::Denied => Some(format!(
                     "check the credentials: they must allow GetObject, PutObject, DeleteObject and ListBucket in `{bucket}`"

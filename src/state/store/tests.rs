@@ -142,9 +142,13 @@ async fn what_is_damaged_is_put_aside_and_what_is_whole_stays() {
     store.swap(&whole, None).await.expect("written");
     assert!(matches!(archive.mend(&Document::new()).await, Err(Error::Conflict)));
     assert_eq!(store.load().await.expect("readable").expect("there").0, whole);
-    fs::write(&path, "{\"half").expect("damaged");
-    let mended = Document { serial: 5, ..whole };
-    let aside = archive.mend(&mended).await.expect("mended");
-    assert_eq!(fs::read(aside).expect("kept"), b"{\"half");
-    assert_eq!(store.load().await.expect("readable").expect("there").0, mended);
+    fs::write(&path, "{\"serial\": 70, \"half").expect("damaged");
+    archive.keep(&Document { serial: 90, ..whole.clone() }).await.expect("kept");
+    for (serial, text) in [(91, "{\"serial\": 70, \"half"), (124, "{\"serial\": 123,")] {
+        fs::write(&path, text).expect("damaged");
+        let aside = archive.mend(&whole).await.expect("mended");
+        assert_eq!(fs::read(aside).expect("kept"), text.as_bytes());
+        let stored = store.load().await.expect("readable").expect("there").0;
+        assert_eq!(stored, Document { serial, ..whole.clone() }, "a serial that none had before");
+    }
 }
