@@ -2,6 +2,7 @@
 //!
 //! A verb loads, connects, asks, reports; what is done, and in which order, is the engine's to decide.
 
+pub mod alarms;
 pub mod build;
 pub mod completions;
 pub mod consent;

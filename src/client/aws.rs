@@ -28,6 +28,7 @@ pub struct Target {
 pub struct Aws {
     config: SdkConfig,
     athena: OnceLock<aws_sdk_athena::Client>,
+    cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
     glue: OnceLock<glue::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
     kafka: OnceLock<aws_sdk_kafka::Client>,
@@ -36,6 +37,7 @@ pub struct Aws {
     rds: OnceLock<aws_sdk_rds::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
     secrets: OnceLock<aws_sdk_secretsmanager::Client>,
+    sns: OnceLock<aws_sdk_sns::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
 }
 
@@ -72,6 +74,7 @@ impl Aws {
         Self {
             config: loader.load().await,
             athena: OnceLock::new(),
+            cloudwatch: OnceLock::new(),
             glue: OnceLock::new(),
             iam: OnceLock::new(),
             kafka: OnceLock::new(),
@@ -80,18 +83,21 @@ impl Aws {
             rds: OnceLock::new(),
             s3: OnceLock::new(),
             secrets: OnceLock::new(),
+            sns: OnceLock::new(),
             sts: OnceLock::new(),
         }
     }
 
     services! {
         athena: aws_sdk_athena, "Athena.";
+        cloudwatch: aws_sdk_cloudwatch, "CloudWatch: metrics, alarms and dashboards.";
         iam: aws_sdk_iam, "Identity and Access Management.";
         kafka: aws_sdk_kafka, "Managed Streaming for Apache Kafka (MSK).";
         lambda: aws_sdk_lambda, "Lambda.";
         logs: aws_sdk_cloudwatchlogs, "CloudWatch Logs.";
         rds: aws_sdk_rds, "Relational Database Service.";
         secrets: aws_sdk_secretsmanager, "Secrets Manager.";
+        sns: aws_sdk_sns, "Simple Notification Service.";
         sts: aws_sdk_sts, "Security Token Service.";
     }
 
