@@ -56,6 +56,7 @@ kinds! {
     notification: Notification,
     package: Package,
     role: Role,
+    schedule: Schedule,
     schema: Schema,
     secret: Secret,
     secret_scope: SecretScope,

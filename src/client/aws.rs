@@ -36,6 +36,7 @@ pub struct Aws {
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     rds: OnceLock<aws_sdk_rds::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
+    scheduler: OnceLock<aws_sdk_scheduler::Client>,
     secrets: OnceLock<aws_sdk_secretsmanager::Client>,
     sns: OnceLock<aws_sdk_sns::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
@@ -82,6 +83,7 @@ impl Aws {
             logs: OnceLock::new(),
             rds: OnceLock::new(),
             s3: OnceLock::new(),
+            scheduler: OnceLock::new(),
             secrets: OnceLock::new(),
             sns: OnceLock::new(),
             sts: OnceLock::new(),
@@ -96,6 +98,7 @@ impl Aws {
         lambda: aws_sdk_lambda, "Lambda.";
         logs: aws_sdk_cloudwatchlogs, "CloudWatch Logs.";
         rds: aws_sdk_rds, "Relational Database Service.";
+        scheduler: aws_sdk_scheduler, "EventBridge Scheduler.";
         secrets: aws_sdk_secretsmanager, "Secrets Manager.";
         sns: aws_sdk_sns, "Simple Notification Service.";
         sts: aws_sdk_sts, "Security Token Service.";

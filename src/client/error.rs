@@ -132,6 +132,12 @@ fn classify(code: Option<&str>, message: Option<&str>, status: Option<StatusCode
     {
         return Reason::Busy;
     }
+    // So does EventBridge Scheduler, with the code that it has for all mistakes.
+    if code == "ValidationException"
+        && message.is_some_and(|it| it.contains("must allow AWS EventBridge Scheduler to assume the role"))
+    {
+        return Reason::Busy;
+    }
     // Athena has one code for every request that cannot be met; only the words tell what is wrong with a workgroup.
     if code == "InvalidRequestException" {
         match message.unwrap_or_default() {
@@ -213,6 +219,11 @@ mod tests {
         let propagating = Some("The role defined for the function cannot be assumed by Lambda.");
         assert_eq!(classify(code, propagating, StatusCode::try_from(400).ok()), Reason::Busy);
         assert_eq!(classify(code, Some("bad memory"), StatusCode::try_from(400).ok()), Reason::Invalid);
+        let code = Some("ValidationException");
+        let propagating =
+            Some("The execution role you provide must allow AWS EventBridge Scheduler to assume the role.");
+        assert_eq!(classify(code, propagating, StatusCode::try_from(400).ok()), Reason::Busy);
+        assert_eq!(classify(code, Some("bad rate"), StatusCode::try_from(400).ok()), Reason::Invalid);
     }
 
     #[test]

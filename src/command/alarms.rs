@@ -44,3 +44,6 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     });
     Ok(Exit::Done)
 }
+
+#[cfg(test)]
+mod tests;

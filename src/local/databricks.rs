@@ -6,7 +6,7 @@
 mod auth;
 mod call;
 mod destination;
-mod job;
+pub(super) mod job;
 mod log;
 mod permission;
 mod policy;

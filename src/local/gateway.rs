@@ -1,7 +1,7 @@
 //! The gateway: one loopback endpoint for all AWS services. What it does not own it passes on unchanged.
 //!
-//! It owns clusters and topics (MSK), database instances (RDS), event source mappings for Kafka (Lambda) and queries
-//! (Athena), each kept in one document below the data folder. It checks no signature.
+//! It owns clusters and topics (MSK), database instances (RDS), event source mappings for Kafka (Lambda), queries (Athena)
+//! and schedules (EventBridge Scheduler), each kept in one document below the data folder. It checks no signature.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -9,7 +9,10 @@ use axum::{Router, body::Body, extract::State, response::IntoResponse};
 use http::{Method, Request, Response};
 use miette::Diagnostic;
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 mod athena;
 pub(crate) mod broker;
@@ -18,6 +21,7 @@ mod cluster;
 mod database;
 pub(crate) mod record;
 mod route;
+mod schedule;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -32,6 +36,7 @@ use cluster::ClusterApi;
 use database::DatabaseApi;
 use record::Records;
 use route::{Owner, Scope};
+use schedule::ScheduleApi;
 use serde_json::json;
 use trigger::TriggerApi;
 use upstream::Upstream;
@@ -124,6 +129,7 @@ struct Gateway {
     databases: DatabaseApi,
     triggers: TriggerApi,
     queries: AthenaApi,
+    schedules: ScheduleApi,
     poller: Poller,
     region: Arc<str>,
     /// The requests under way, also those whose client is gone.
@@ -150,12 +156,15 @@ async fn run(gateway: Gateway, listener: TcpListener, shutdown: CancellationToke
     let queries = gateway.queries.clone();
     queries.resume().await;
     let resumed = tokio::spawn(async move { futures::join!(databases.resume(), triggers.resume()) });
+    // Ends with the gateway, whatever ends that.
+    let clock = AbortOnDropHandle::new(tokio::spawn(gateway.schedules.clone().serve()));
     let work = gateway.work.clone();
     let app = Router::new().fallback(answer).with_state(gateway);
     let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await;
     work.close();
     work.wait().await;
     resumed.abort();
+    drop(clock);
     futures::join!(poller.pause_all(), queries.stop());
     served.map_err(Error::Serve)
 }
@@ -187,12 +196,19 @@ impl Gateway {
         );
         let queries = config.data.join("queries.json");
         let queries = AthenaApi::open(queries, config.sql.clone(), upstream.clone()).map_err(records)?;
+        let schedules = ScheduleApi::new(
+            Records::open(config.data.join("schedules.json")).map_err(records)?,
+            upstream.clone(),
+            &config.account,
+            config.pace,
+        );
         Ok(Self {
             upstream,
             clusters,
             databases,
             triggers,
             queries,
+            schedules,
             poller,
             region: config.region.as_str().into(),
             work: TaskTracker::new(),
@@ -220,6 +236,7 @@ impl Gateway {
             },
             Owner::Database => Ok(self.databases.answer(&call).await),
             Owner::Trigger => self.triggers.answer(&call).await,
+            Owner::Schedule => self.schedules.answer(&call).await,
             Owner::Query => {
                 let target = head.headers.get("x-amz-target").and_then(|it| it.to_str().ok());
                 self.queries.answer(target.unwrap_or_default(), &call).await

@@ -16,7 +16,7 @@ use super::{
     Result, Role, Scope, Tags, log_group, touched,
 };
 use crate::{
-    address::{Name, NameRef, Ref},
+    address::{Name, NameRef, OutputRef, Ref},
     artifact::{self, Build},
     client::{self, Error},
     quantity::{Size, Span},
@@ -40,6 +40,9 @@ pub struct Function {
     /// Variables of the environment. `STACK` is added, and `DATABASE_…` when there is a `database`.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// Variables whose values are outputs of other resources, such as `LAKE: bucket.lake.url`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, OutputRef>,
     /// The role that says what the function may do.
     pub role: Ref<Role>,
     /// Where the function logs to.
@@ -140,8 +143,9 @@ impl Resource for Function {
             let flaw = Flaw::new("/timeout", format!("Lambda does not know a timeout of {}", self.timeout));
             flaws.push(flaw.help("write `1s` to `15m`, in whole seconds"));
         }
-        for name in self.environment.keys() {
-            let at = format!("/environment/{name}");
+        let own = self.environment.keys().map(|it| ("environment", it));
+        for (field, name) in own.chain(self.outputs.keys().map(|it| ("outputs", it))) {
+            let at = format!("/{field}/{name}");
             let fits = name.starts_with(|it: char| it.is_ascii_alphabetic())
                 && name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_');
             if !fits {
@@ -151,6 +155,8 @@ impl Resource for Function {
                 flaws.push(Flaw::new(at, format!("`{name}` is set by ecomctl")).help("leave it out"));
             } else if name.starts_with("AWS_LAMBDA_") || RESERVED.contains(&name.as_str()) {
                 flaws.push(Flaw::new(at, format!("Lambda keeps `{name}` to itself")));
+            } else if field == "outputs" && self.environment.contains_key(name) {
+                flaws.push(Flaw::new(at, format!("`{name}` is in `environment` already")));
             }
         }
         if self.subnets.is_empty() != self.security_groups.is_empty() {
@@ -172,6 +178,7 @@ impl Resource for Function {
     fn desired(&self, cx: &Cx) -> Result<Desired> {
         let desired = Desired::of(self)
             .tagged(cx)
+            .without("outputs")
             .with("architecture", self.architecture.resolve().to_string())
             .with("role", cx.scope.physical_of(&self.role))
             .with("log_group", log_group::name_in(&cx.scope, &self.log_group.0.name))
@@ -319,10 +326,13 @@ impl Function {
         Ok(Blob::new(bytes))
     }
 
-    /// Returns all variables of the environment; not known before the database can be connected to.
+    /// Returns all variables of the environment; not known before what they tell of is ready.
     fn variables(&self, cx: &Cx) -> Result<BTreeMap<String, String>> {
         let mut variables = self.environment.clone();
         variables.insert("STACK".into(), cx.scope.stack.clone());
+        for (name, it) in &self.outputs {
+            variables.insert(name.clone(), cx.output(&it.of, &it.output)?);
+        }
         if let Some(database) = &self.database {
             let live = cx.live(database)?;
             let known = live.environment().ok_or_else(|| KindError::NotReady(database.address()))?;
@@ -390,6 +400,7 @@ async fn get(cx: &Cx, physical: &str) -> client::Result<Option<LiveFunction>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resource::{Observation, Ownership};
 
     fn spec(value: Value) -> Function {
         let mut whole = json!({ "package": "ingest", "role": "ingest", "log_group": "ingest" });
@@ -410,6 +421,26 @@ mod tests {
         assert_eq!(at(json!({ "environment": own })), Vec::<String>::new(), "its own database");
         assert_eq!(at(json!({ "environment": own, "database": "shop" })), ["/environment/DATABASE_HOST"]);
         assert_eq!(at(json!({ "subnets": ["a"] })), ["/subnets"]);
+        let twice = json!({ "environment": { "A": "" }, "outputs": { "A": "bucket.lake.url", "STACK": "job.a.id" } });
+        assert_eq!(at(twice), ["/outputs/A", "/outputs/STACK"]);
+    }
+
+    #[test]
+    fn outputs_of_others_are_variables_once_they_are_known() {
+        let spec = spec(json!({ "environment": { "A": "1" }, "outputs": { "LAKE": "bucket.lake.url" } }));
+        let cx = crate::resource::testing::cx();
+        let err = spec.variables(&cx).expect_err("not there yet");
+        assert_eq!(err.to_string(), "bucket.lake is not ready, and this needs it");
+        let observation = Observation {
+            observed: Value::Null,
+            identity: Identity { id: None, ownership: Ownership::Foreign },
+            phase: Phase::Ready,
+            outputs: Outputs::from([("url", "s3://lake".to_owned())]),
+            live: std::sync::Arc::new(()),
+        };
+        cx.lives.set(&"bucket.lake".parse().expect("an address"), Some(observation));
+        let wanted = [("A", "1"), ("LAKE", "s3://lake"), ("STACK", "s")].map(|(key, it)| (key.into(), it.into()));
+        assert_eq!(spec.variables(&cx).expect("known"), BTreeMap::from(wanted));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
 
 mod check;
 mod compute;
-mod cron;
+pub(super) mod cron;
 mod normal;
 mod notice;
 mod period;
@@ -133,7 +133,7 @@ impl Resource for Job {
         ("permissions", Field::Defaulted),
         ("tags", Field::Defaulted),
     ];
-    const OUTPUTS: &'static [&'static str] = &["id", "name", "url"];
+    const OUTPUTS: &'static [&'static str] = &["id", "name", "url", "workspace"];
     type Live = LiveJob;
 
     fn check(&self) -> Vec<Flaw> {
@@ -198,7 +198,10 @@ impl Resource for Job {
 
     fn outputs(live: &LiveJob) -> Outputs {
         let name = live.job.settings["name"].as_str().unwrap_or_default().to_owned();
-        Outputs::from([("id", live.job.job_id.to_string()), ("name", name), ("url", live.url.clone())])
+        // The address of the workspace, for what is to ask it about the job.
+        let workspace = live.url.split("/jobs/").next().unwrap_or_default().to_owned();
+        let url = live.url.clone();
+        Outputs::from([("id", live.job.job_id.to_string()), ("name", name), ("url", url), ("workspace", workspace)])
     }
 
     /// Leaves owner and permissions to the first update: they have a request of their own.

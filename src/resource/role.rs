@@ -313,13 +313,20 @@ mod tests {
             (topics[0], &[("arn", "arn:topic/orders")]),
             (topics[1], &[("arn", "arn:topic/payments")]),
             ("bucket.rejects", &[("arn", "arn:aws:s3:::rejects")]),
+            ("function.watch", &[("arn", "arn:aws:lambda:r:1:function:s-watch")]),
+            ("secret.databricks", &[("arn", "arn:token")]),
+            ("notification.people", &[("arn", "arn:people")]),
         ]);
         let rendered = role(json!({
             "database": { "template": "policies/database.json", "uses": ["database.shop"] },
             "failures": { "template": "policies/failures.json", "uses": ["bucket.rejects"] },
+            "invoke": { "template": "policies/invoke.json", "uses": ["function.watch"] },
             "logs": { "template": "policies/logs.json", "uses": ["log_group.ingest"] },
             "network": { "template": "policies/network.json" },
+            "publish": { "template": "policies/publish.json", "uses": ["notification.people"] },
+            "secret": { "template": "policies/secret.json", "uses": ["secret.databricks"] },
             "stream": { "template": "policies/stream.json", "uses": ["cluster.events", topics[0], topics[1]] },
+            "watch": { "template": "policies/watch.json", "uses": ["bucket.rejects"] },
         }));
         let rendered = rendered.render(&cx).expect("every template renders");
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/policies")).expect("a folder");
@@ -343,6 +350,10 @@ mod tests {
             "arn:aws:kafka:r:1:group/s-events/u/s-*",
             "arn:topic/payments",
             "arn:aws:s3:::rejects/*",
+            "arn:aws:s3:::rejects/ecomctl/watch/*",
+            "arn:aws:lambda:r:1:function:s-watch",
+            "arn:token",
+            "arn:people",
             "arn:aws:ec2:us-east-1:000000000000:subnet/*",
         ] {
             assert!(seen.iter().any(|it| it == arn), "{arn} is missing in {seen:?}");

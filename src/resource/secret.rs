@@ -28,7 +28,7 @@ const ROUNDS: u32 = 10_000;
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Secret {
-    /// Where the value comes from: `{env: NAME}`, `{file: path}` or `{generate: {length: 32}}`.
+    /// Where the value comes from: `{env: NAME}`, `{file: path}` or `{generate: {length: 32}}`; or `{public: text}`.
     pub value_from: Source,
     /// What the secret is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +51,9 @@ pub enum Source {
     File(PathBuf),
     /// A random text, made once and never changed.
     Generate(Generate),
+    /// This very text. It shows in plans and in the state: only for what everybody may know, such as the token that every
+    /// cloud for trying things out has.
+    Public(String),
 }
 
 /// How to make a random text of letters and digits.
@@ -111,6 +114,9 @@ impl Resource for Secret {
         match &self.value_from {
             Source::Env(name) if name.is_empty() || name.contains('=') => {
                 flaws.push(Flaw::new("/value_from/env", format!("`{name}` is no name of an environment variable")));
+            }
+            Source::Public(it) if it.is_empty() => {
+                flaws.push(Flaw::new("/value_from/public", "the text is empty"));
             }
             Source::Generate(it) if !(8..=4096).contains(&it.length) => {
                 flaws.push(Flaw::new("/value_from/generate/length", "a generated secret has 8 to 4096 characters"));
@@ -292,6 +298,7 @@ impl Source {
         };
         match self {
             Self::Generate(_) => Ok(None),
+            Self::Public(text) => Ok(Some(text.clone())),
             Self::Env(name) => {
                 let value = std::env::var(name).ok().filter(|it| !it.is_empty());
                 let missing = || missing(format!("the environment variable {name}"), "is not set".into());
@@ -349,6 +356,13 @@ mod tests {
         assert!(!shown.contains(VALUE), "{shown}");
         let version = wanted.spec["version"].as_str().expect("a version");
         assert_eq!(version.len(), 64, "Secrets Manager takes 32 to 64 characters");
+    }
+
+    #[test]
+    fn what_everybody_may_know_stands_in_the_file() {
+        let secret = spec(json!({ "public": "open" }));
+        assert_eq!(secret.value(&testing::cx()).expect("a value").0, "open");
+        assert_eq!(spec(json!({ "public": "" })).check()[0].at, "/value_from/public");
     }
 
     #[test]

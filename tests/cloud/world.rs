@@ -23,8 +23,18 @@ pub(crate) async fn everything(place: &Place) -> Vec<String> {
     let databases = aws.rds().describe_db_instances().send().await.expect("databases");
     databases.db_instances().iter().for_each(|it| add("database", it.db_instance_identifier()));
     let secrets = aws.secrets().list_secrets().send().await.expect("secrets");
-    // The provider makes them up for a database's password, so only their number is comparable.
-    secrets.secret_list().iter().for_each(|_| add("password", Some("of a database")));
+    // The provider makes up the names of databases' passwords, so only their number is comparable.
+    let named = |it: &str| if it.starts_with("rds!") { "of a database".to_owned() } else { it.to_owned() };
+    secrets.secret_list().iter().for_each(|it| add("secret", it.name().map(named).as_deref()));
+    let groups = aws.scheduler().list_schedule_groups().send().await.expect("schedule groups");
+    // That one every account has.
+    groups
+        .schedule_groups()
+        .iter()
+        .filter(|it| it.name() != Some("default"))
+        .for_each(|it| add("schedules", it.name()));
+    let schedules = aws.scheduler().list_schedules().send().await.expect("schedules");
+    schedules.schedules().iter().for_each(|it| add("schedule", it.name()));
     let clusters = aws.kafka().list_clusters_v2().send().await.expect("clusters");
     for it in clusters.cluster_info_list() {
         add("cluster", it.cluster_name());

@@ -12,6 +12,7 @@ mod databricks;
 mod gateway;
 mod poller;
 mod traces;
+mod watch;
 
 use std::{
     fs,
@@ -274,6 +275,7 @@ async fn the_local_databricks_answers_the_official_sdk() {
     databricks::tasks_run(&sdk);
     databricks::failures_are_told(&sdk);
     databricks::schedules_and_webhooks_fire(&sdk).await;
+    watch::a_failed_run_counts_once(&on).await;
     databricks::a_kill_ends_what_runs(&sdk, &place.home).await;
     local::stop(&place.home).await.expect("stop");
 }

@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::client::aws::{Aws, Target};
 
+mod schedule;
+
 /// A cloud that knows one function, keeps secrets, and echoes everything else.
 #[derive(Clone, Debug, Default)]
 struct Cloud(Arc<Mutex<BTreeMap<String, Value>>>);

@@ -24,7 +24,7 @@ const DAY_OF_MONTH: usize = 3;
 const DAY_OF_WEEK: usize = 5;
 
 /// Says what is wrong with an expression, and what to do; `None` where it is one.
-pub(super) fn mistake(cron: &str) -> Option<(String, String)> {
+pub(in crate::resource) fn mistake(cron: &str) -> Option<(String, String)> {
     let fields: Vec<&str> = cron.split_whitespace().collect();
     if !(6..=7).contains(&fields.len()) {
         let message = format!("`{cron}` has {} fields, and Quartz wants 6 or 7", fields.len());
