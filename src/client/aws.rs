@@ -28,6 +28,7 @@ pub struct Target {
 pub struct Aws {
     config: SdkConfig,
     athena: OnceLock<aws_sdk_athena::Client>,
+    cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
     glue: OnceLock<glue::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
     kafka: OnceLock<aws_sdk_kafka::Client>,
@@ -72,6 +73,7 @@ impl Aws {
         Self {
             config: loader.load().await,
             athena: OnceLock::new(),
+            cloudwatch: OnceLock::new(),
             glue: OnceLock::new(),
             iam: OnceLock::new(),
             kafka: OnceLock::new(),
@@ -86,6 +88,7 @@ impl Aws {
 
     services! {
         athena: aws_sdk_athena, "Athena.";
+        cloudwatch: aws_sdk_cloudwatch, "CloudWatch: metrics, alarms and dashboards.";
         iam: aws_sdk_iam, "Identity and Access Management.";
         kafka: aws_sdk_kafka, "Managed Streaming for Apache Kafka (MSK).";
         lambda: aws_sdk_lambda, "Lambda.";
