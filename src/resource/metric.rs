@@ -42,7 +42,7 @@ metrics! {
     "AWS/Lambda" ["EventSourceMappingUUID"] by "aws":
         "FailedInvokeEventCount", "InvokedEventCount", "PolledEventCount";
     "AWS/RDS" ["DBInstanceIdentifier"] by "aws":
-        "CPUUtilization", "DatabaseConnections", "FreeStorageSpace", "FreeableMemory", "ReadLatency", "WriteLatency";
+        "CPUUtilization", "DatabaseConnections", "FreeStorageSpace", "FreeableMemory", "ReadLatency";
     "ecomctl" ["Function", "Stack"] by "ingest":
         "Accepted", "EventToCommitLatency", "Records", "Rejected", "Waiting";
     "ecomctl" ["Function", "Reason", "Stack"] by "ingest": "Rejected";
