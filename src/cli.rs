@@ -39,6 +39,7 @@ verbs! {
     Protect: protect,
     Unprotect: unprotect,
     Status: status,
+    Alarms: alarms,
     Run: run_now,
     Logs: logs,
     Build: build,
@@ -233,9 +234,10 @@ mod tests {
           adopt        Take over what exists already and belongs to nobody, after asking
           protect      Keep resources of a stack from being deleted, whatever its file says
           unprotect    Let protected resources of a stack be deleted again; deletes nothing
-          status       Show what a stack is doing: topics and lag, functions, tables, rejected events
+          status       Show what a stack is doing: alarms, topics and lag, functions, tables, rejects
+          alarms       Show which alarms go off, since when and why, and what to look at next
           run          Run a job now, follow its tasks, and end as it does
-          logs         Show what a function or a job printed
+          logs         Show what a function, a job or a database printed
           build        Build the code that a stack deploys; `up` and `diff` do so by themselves
           produce      Fill a stack's topics with the events of a made-up shop
           query        Ask the lake: run SQL over its tables, and show the rows

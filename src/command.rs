@@ -3,6 +3,7 @@
 //! A verb loads, connects, asks, reports; what is done, and in which order, is the engine's to decide.
 
 pub mod adopt;
+pub mod alarms;
 pub mod audit;
 pub mod build;
 pub mod choice;

@@ -23,6 +23,8 @@ pub mod local;
 pub mod process;
 /// Typed durations and sizes of stack files.
 pub mod quantity;
+/// Quartz's form of cron.
+pub mod quartz;
 /// Plans, progress and mistakes as text, JSON and Markdown.
 pub mod report;
 /// What a resource is, and every kind of it.

@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output; progress and errors go to standard error. Decides nothing about stacks.
 
+pub mod alarms;
 pub mod error;
 pub mod human;
 pub mod plan;

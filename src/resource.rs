@@ -15,6 +15,8 @@ use crate::{
     client, template,
 };
 
+mod facts;
+pub mod metric;
 mod policy;
 mod seam;
 #[cfg(test)]
@@ -42,13 +44,16 @@ macro_rules! kinds {
 }
 
 kinds! {
+    alarm: Alarm,
     bucket: Bucket,
     catalog: Catalog,
     cluster: Cluster,
+    dashboard: Dashboard,
     database: Database,
     function: Function,
     job: Job,
     log_group: LogGroup,
+    notification: Notification,
     package: Package,
     role: Role,
     schedule: Schedule,

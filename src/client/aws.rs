@@ -38,6 +38,7 @@ pub struct Aws {
     config: SdkConfig,
     gate: Gate,
     athena: OnceLock<aws_sdk_athena::Client>,
+    cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
     glue: OnceLock<glue::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
     kafka: OnceLock<aws_sdk_kafka::Client>,
@@ -47,6 +48,7 @@ pub struct Aws {
     s3: OnceLock<aws_sdk_s3::Client>,
     scheduler: OnceLock<aws_sdk_scheduler::Client>,
     secrets: OnceLock<aws_sdk_secretsmanager::Client>,
+    sns: OnceLock<aws_sdk_sns::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
 }
 
@@ -90,6 +92,7 @@ impl Aws {
             config: loader.load().await,
             gate: Gate::default(),
             athena: OnceLock::new(),
+            cloudwatch: OnceLock::new(),
             glue: OnceLock::new(),
             iam: OnceLock::new(),
             kafka: OnceLock::new(),
@@ -99,12 +102,14 @@ impl Aws {
             s3: OnceLock::new(),
             scheduler: OnceLock::new(),
             secrets: OnceLock::new(),
+            sns: OnceLock::new(),
             sts: OnceLock::new(),
         }
     }
 
     services! {
         athena: aws_sdk_athena, "Athena.";
+        cloudwatch: aws_sdk_cloudwatch, "CloudWatch: metrics, alarms and dashboards.";
         iam: aws_sdk_iam, "Identity and Access Management.";
         kafka: aws_sdk_kafka, "Managed Streaming for Apache Kafka (MSK).";
         lambda: aws_sdk_lambda, "Lambda.";
@@ -112,6 +117,7 @@ impl Aws {
         rds: aws_sdk_rds, "Relational Database Service.";
         scheduler: aws_sdk_scheduler, "EventBridge Scheduler.";
         secrets: aws_sdk_secretsmanager, "Secrets Manager.";
+        sns: aws_sdk_sns, "Simple Notification Service.";
         sts: aws_sdk_sts, "Security Token Service.";
     }
 

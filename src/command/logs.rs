@@ -1,6 +1,7 @@
-//! `ecomctl logs`: what a function or a job printed.
+//! `ecomctl logs`: what a function, a job or a database printed.
 
-pub(super) mod function;
+mod follow;
+pub(super) mod group;
 mod job;
 
 use std::time::Duration;
@@ -22,9 +23,9 @@ use crate::{
 /// How often `--follow` looks again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Show what a function or a job printed
+/// Show what a function, a job or a database printed
 ///
-/// Of a function: its log group, oldest first. Of a job: its latest run, task by task; with --follow, the run that is
+/// Of a function or a database: its log group, oldest first. Of a job: its latest run, task by task; with --follow, the run that is
 /// under way, and those after it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -32,11 +33,12 @@ Examples:
   ecomctl logs local function.ingest
   ecomctl logs local function.ingest --since 10m --grep ERROR --follow
   ecomctl logs local job.medallion --follow
+  ecomctl logs staging database.shop --since 1d --grep ERROR
 ")]
 pub struct Args {
     #[command(flatten)]
     stack: StackArg,
-    /// Whose log: an address such as `function.ingest` or `job.medallion`
+    /// Whose log: an address such as `function.ingest`, `job.medallion` or `database.shop`
     #[arg(value_name = "ADDRESS")]
     address: Address,
     /// Go on showing what is printed, until interrupted
@@ -82,12 +84,16 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let since = now.checked_sub(back).unwrap_or(Timestamp::UNIX_EPOCH);
     let filter = Filter { terminal: run.terminal, grep: args.grep, follow: args.follow, since };
     match args.address.kind.as_str() {
-        "function" => function::show(&run, &args.address, &filter).await,
+        "function" | "database" => group::show(&run, &args.address, &filter).await,
         "job" => job::show(&run, &args.address, &filter).await,
         kind => {
             let message = format!("a {kind} has no log of its own");
-            let with: Vec<_> =
-                run.stack.resources.keys().filter(|it| ["function", "job"].contains(&it.kind.as_str())).collect();
+            let with: Vec<_> = run
+                .stack
+                .resources
+                .keys()
+                .filter(|it| ["function", "job", "database"].contains(&it.kind.as_str()))
+                .collect();
             let with = with.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             Err(Problem::Usage { message, help: Some(format!("these have: {with}")) }.into())
         }

@@ -6,10 +6,12 @@ mod topics;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::{
     address::Address,
     command::{
-        Exit, Global, Result,
+        Exit, Global, Result, alarms,
         project::StackArg,
         run::{Needs, Run},
     },
@@ -18,12 +20,13 @@ use crate::{
         self,
         status::{Known, Status},
     },
+    state::Document,
 };
 
 /// How often `--watch` looks again.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Show what a stack is doing: topics and lag, functions, tables, rejected events
+/// Show what a stack is doing: alarms, topics and lag, functions, tables, rejects
 ///
 /// What cannot be told from here, such as the lag where no network path leads to the brokers, is said to be unknown. With
 /// `--json` that is null, and stands in the list `unknown` with the reason: `{"what": "topics.orders.lag", "why": "…"}`.
@@ -51,7 +54,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let document = run.document().await?;
     let observed = run.observe(&document).await?;
     loop {
-        let status = look(&run, &observed).await;
+        let status = look(&run, &document, &observed).await;
         if args.watch {
             run.terminal.clear();
         }
@@ -65,13 +68,15 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
 }
 
 /// Asks everybody at once. What fails is unknown, and no reason to show nothing.
-async fn look(run: &Run, observed: &Observed) -> Status {
+async fn look(run: &Run, document: &Document, observed: &Observed) -> Status {
     let topics = topics::look(run, observed);
     let functions = functions::look(run, observed);
     let triggers = functions::triggers(run, observed);
     let tables = tables::look(run, observed);
-    let (topics, functions, triggers, tables) = tokio::join!(topics, functions, triggers, tables);
-    Status { stack: run.stack.name.clone(), topics, functions, triggers, tables }
+    let alarms = alarms::look(run, document);
+    let (topics, functions, triggers, tables, alarms) = tokio::join!(topics, functions, triggers, tables, alarms);
+    let alarms = alarms.map_or_else(|why| Known::Unknown(why.to_string()), Known::Known);
+    Status { stack: run.stack.name.clone(), at: Timestamp::now(), alarms, topics, functions, triggers, tables }
 }
 
 /// Lists the stack's resources of a kind, with their names at the provider where they exist.

@@ -1,7 +1,8 @@
 //! The gateway: one loopback endpoint for all AWS services. What it does not own it passes on unchanged.
 //!
-//! It owns clusters and topics (MSK), database instances (RDS), event source mappings for Kafka (Lambda), queries (Athena)
-//! and schedules (EventBridge Scheduler), each kept in one document below the data folder. It checks no signature.
+//! It owns clusters and topics (MSK), database instances (RDS), event source mappings for Kafka (Lambda), queries (Athena),
+//! schedules (EventBridge Scheduler), and metrics, alarms and dashboards (CloudWatch), each kept in one document below the
+//! data folder. It checks no signature.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -17,6 +18,7 @@ use tokio_util::{
 mod athena;
 pub(crate) mod broker;
 pub(crate) mod call;
+pub(crate) mod cloudwatch;
 mod cluster;
 mod database;
 pub(crate) mod record;
@@ -32,6 +34,10 @@ use athena::AthenaApi;
 pub use athena::Sql;
 use broker::Brokers;
 use call::{Call, Fault, Reply};
+use cloudwatch::{
+    CloudWatch,
+    source::{Meter, Sources, function},
+};
 use cluster::ClusterApi;
 use database::DatabaseApi;
 use record::Records;
@@ -130,6 +136,9 @@ struct Gateway {
     triggers: TriggerApi,
     queries: AthenaApi,
     schedules: ScheduleApi,
+    monitor: CloudWatch,
+    sources: Arc<Sources>,
+    meter: Meter,
     poller: Poller,
     region: Arc<str>,
     /// The requests under way, also those whose client is gone.
@@ -158,6 +167,12 @@ async fn run(gateway: Gateway, listener: TcpListener, shutdown: CancellationToke
     let resumed = tokio::spawn(async move { futures::join!(databases.resume(), triggers.resume()) });
     // Ends with the gateway, whatever ends that.
     let clock = AbortOnDropHandle::new(tokio::spawn(gateway.schedules.clone().serve()));
+    let (monitor, sources, watching) =
+        (gateway.monitor.clone(), Arc::clone(&gateway.sources), CancellationToken::new());
+    let watch = tokio::spawn({
+        let stop = watching.clone();
+        async move { futures::join!(monitor.watch(stop.clone()), sources.run(stop)) }
+    });
     let work = gateway.work.clone();
     let app = Router::new().fallback(answer).with_state(gateway);
     let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await;
@@ -165,6 +180,10 @@ async fn run(gateway: Gateway, listener: TcpListener, shutdown: CancellationToke
     work.wait().await;
     resumed.abort();
     drop(clock);
+    watching.cancel();
+    if let Err(err) = watch.await {
+        tracing::warn!("{err}");
+    }
     futures::join!(poller.pause_all(), queries.stop());
     served.map_err(Error::Serve)
 }
@@ -177,7 +196,10 @@ impl Gateway {
         let brokers = Arc::new(Brokers::new(&config.kafka));
         let clusters = Records::open(config.data.join("clusters.json")).map_err(records)?;
         let clusters = ClusterApi::new(clusters, Arc::clone(&brokers), &config.account, config.pace);
-        let poller = Poller::new(upstream.clone(), brokers);
+        let monitor = config.data.join("monitor.json");
+        let monitor = CloudWatch::open(monitor, upstream.clone(), &config.account).map_err(records)?;
+        let meter = Meter::new(Arc::clone(&monitor.store));
+        let poller = Poller::new(upstream.clone(), Arc::clone(&brokers), meter.clone());
         let triggers = TriggerApi::new(
             Records::open(config.data.join("triggers.json")).map_err(records)?,
             Arc::clone(&clusters.records),
@@ -202,6 +224,15 @@ impl Gateway {
             &config.account,
             config.pace,
         );
+        let sources = Arc::new(Sources {
+            meter: meter.clone(),
+            upstream: upstream.clone(),
+            brokers,
+            postgres: config.postgres.clone(),
+            databases: databases.clone(),
+            triggers: triggers.clone(),
+            region: config.region.clone(),
+        });
         Ok(Self {
             upstream,
             clusters,
@@ -209,6 +240,9 @@ impl Gateway {
             triggers,
             queries,
             schedules,
+            monitor,
+            sources,
+            meter,
             poller,
             region: config.region.as_str().into(),
             work: TaskTracker::new(),
@@ -219,7 +253,14 @@ impl Gateway {
         let scope = Scope::of(request.headers());
         let owner = route::owner(request.uri(), scope.as_ref());
         if owner == Owner::Upstream {
-            return self.upstream.pass(request).await;
+            let invoked = function::invoked(request.method(), request.uri().path());
+            let region = || scope.as_ref().map_or(&*self.region, |it| &it.region);
+            let running = invoked.map(|it| self.meter.begin(region(), &it));
+            let response = self.upstream.pass(request).await?;
+            if let Some(it) = running {
+                it.end(response.status(), response.headers());
+            }
+            return Ok(response);
         }
         let (head, body) = request.into_parts();
         let body = match axum::body::to_bytes(body, LARGEST_CALL).await {
@@ -241,6 +282,10 @@ impl Gateway {
                 let target = head.headers.get("x-amz-target").and_then(|it| it.to_str().ok());
                 self.queries.answer(target.unwrap_or_default(), &call).await
             }
+            Owner::Monitor => match self.monitor.answer(&head.headers, &call).await {
+                Some(it) => return Ok(it),
+                None => Ok(Reply::Pass),
+            },
             Owner::Health => Ok(Reply::ok(self.health().await)),
             Owner::Upstream => Ok(Reply::Pass),
         };

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::kafka::Start,
-    local::gateway::{broker::Brokers, upstream::Upstream},
+    local::gateway::{broker::Brokers, cloudwatch::source::Meter, upstream::Upstream},
 };
 
 mod batch;
@@ -62,6 +62,8 @@ pub(crate) struct Job {
     pub(crate) bisect: bool,
     /// Whether the function reports single records that failed.
     pub(crate) reports_items: bool,
+    /// Whether its events are counted as metrics.
+    pub(crate) counts_events: bool,
     /// Where records go that are given up.
     pub(crate) destination: Option<Destination>,
 }
@@ -86,6 +88,7 @@ pub(crate) struct Status {
 pub(crate) struct Poller {
     upstream: Upstream,
     brokers: Arc<Brokers>,
+    meter: Meter,
     running: Arc<Mutex<BTreeMap<String, Running>>>,
 }
 
@@ -100,8 +103,8 @@ struct Running {
 
 impl Poller {
     /// Runs nothing yet.
-    pub(crate) fn new(upstream: Upstream, brokers: Arc<Brokers>) -> Self {
-        Self { upstream, brokers, running: Arc::default() }
+    pub(crate) fn new(upstream: Upstream, brokers: Arc<Brokers>, meter: Meter) -> Self {
+        Self { upstream, brokers, meter, running: Arc::default() }
     }
 
     /// Starts a mapping; where it runs already, it goes on with these settings.
@@ -114,6 +117,7 @@ impl Poller {
             job,
             upstream: self.upstream.clone(),
             brokers: Arc::clone(&self.brokers),
+            meter: self.meter.clone(),
             status: Arc::clone(&status),
             stop: stop.clone(),
             leave: leave.clone(),

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::alarms::{self, Alarms};
 use crate::report::{Style, Tone, human, terminal::table};
 
 /// Something that can be told, or the reason why not. As JSON it is the value, or null; see [`json`].
@@ -19,10 +21,14 @@ pub enum Known<T> {
 }
 
 /// A stack's doings at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Status {
     /// The stack.
     pub stack: String,
+    /// When it was looked at.
+    pub at: Timestamp,
+    /// The alarms.
+    pub alarms: Known<Alarms>,
     /// The topics.
     pub topics: Vec<Topic>,
     /// The functions.
@@ -113,7 +119,8 @@ impl<T> Known<T> {
 /// Writes a status for programs: what cannot be told is null, and stands in `unknown` with the reason.
 ///
 /// ```json
-/// { "stack": "local",
+/// { "stack": "local", "at": "<RFC 3339>",
+///   "alarms": { "stack": "local", "alarms": [{ "name": "ingest_errors", "state": "alarm", … }] },
 ///   "topics": [{ "name": "orders", "partitions": 6, "end": 30000, "lag": { "local-orders": 1200 } }],
 ///   "functions": [{ "name": "ingest", "state": "Active", "last_update": "Successful" | null,
 ///                   "modified": "<RFC 3339>" | null, "errors": ["…"] }],
@@ -134,6 +141,9 @@ pub fn json(it: &Status) -> serde_json::Result<Value> {
 /// Writes a status for people.
 pub fn text(it: &Status, style: Style) -> String {
     let mut sections = vec![style.paint(Tone::Strong, &it.stack)];
+    if let Known::Known(all) = &it.alarms {
+        sections.extend(alarms::summary(all, it.at, style));
+    }
     if !it.topics.is_empty() {
         let rows = it.topics.iter().map(topic);
         sections.push(table(&["topic", "partitions", "records", "lag"], rows, style));
@@ -224,6 +234,7 @@ fn unknowns(it: &Status) -> impl Iterator<Item = (String, &str)> {
     });
     let triggers = it.triggers.iter().map(|it| (format!("triggers.{}.state", it.name), it.state.reason()));
     let all = topics.chain(functions).chain(triggers).chain([("tables".to_owned(), it.tables.reason())]);
+    let all = all.chain([("alarms".to_owned(), it.alarms.reason())]);
     all.filter_map(|(what, why)| Some((what, why?)))
 }
 
@@ -241,6 +252,11 @@ mod tests {
         };
         Status {
             stack: "local".to_owned(),
+            at: "2026-01-02T03:12:00Z".parse().expect("a time"),
+            alarms: Known::Known(Alarms::new(
+                "local".to_owned(),
+                vec![alarms::tests::alarm("ingest_errors", alarms::State::Alarm)],
+            )),
             topics: vec![
                 topic("customers", Known::Unknown(unreachable())),
                 topic("orders", Known::Known([("local-orders".to_owned(), 1200)].into())),
@@ -271,6 +287,9 @@ mod tests {
     fn one_screen() {
         insta::assert_snapshot!(text(&pipeline(), Style::PLAIN), @r#"
         local
+
+        ALARM ingest_errors: function.ingest fails, for 12 min
+        1 of 1 alarm goes off: `ecomctl alarms local` shows more
 
         topic      partitions  records  lag
         customers  6           unknown  unknown

@@ -20,6 +20,8 @@ use crate::{
 
 /// The tag that remembers whether deletion takes a last snapshot: deletion knows no spec.
 const FINAL_SNAPSHOT: &str = "ecomctl:final-snapshot";
+/// The one log of PostgreSQL that is exported, as RDS calls it.
+const LOG: &str = "postgresql";
 
 /// A PostgreSQL instance in Amazon RDS. It is encrypted and not public, and RDS keeps and rotates the password of its
 /// main user in Secrets Manager.
@@ -53,6 +55,9 @@ pub struct Database {
     /// Whether deletion leaves a last snapshot behind. Default: `true`.
     #[serde(default = "yes")]
     pub final_snapshot: bool,
+    /// Whether PostgreSQL's log goes to `CloudWatch`, where `ecomctl logs` reads it. Default: `true`.
+    #[serde(default = "yes")]
+    pub export_log: bool,
     /// The group of subnets that the instance lies in. Default: the VPC's own. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subnet_group: Option<String>,
@@ -236,6 +241,7 @@ impl Resource for Database {
             "security_groups": groups,
             "ca": pending.and_then(|it| it.ca_certificate_identifier()).or(it.ca_certificate_identifier()),
             "kms_key": it.kms_key_id(),
+            "export_log": it.enabled_cloudwatch_logs_exports().iter().any(|it| it == LOG),
             "public": it.publicly_accessible().unwrap_or(false),
             "encrypted": it.storage_encrypted().unwrap_or(false),
             "tags": live.tags.observed(),
@@ -327,6 +333,7 @@ impl Resource for Database {
             .publicly_accessible(false)
             .auto_minor_version_upgrade(true)
             .copy_tags_to_snapshot(true)
+            .set_enable_cloudwatch_logs_exports(self.export_log.then(|| vec![LOG.to_owned()]))
             .set_db_subnet_group_name(self.subnet_group.clone())
             .set_vpc_security_group_ids(self.security_groups.clone())
             .set_ca_certificate_identifier(self.ca.clone())
@@ -368,6 +375,13 @@ impl Resource for Database {
                 "deletion_protection" => request.deletion_protection(self.deletion_protection),
                 "security_groups" => request.set_vpc_security_group_ids(self.security_groups.clone()),
                 "ca" => request.set_ca_certificate_identifier(self.ca.clone()),
+                "export_log" => {
+                    let exports = types::CloudwatchLogsExportConfiguration::builder();
+                    request.cloudwatch_logs_export_configuration(match self.export_log {
+                        true => exports.enable_log_types(LOG).build(),
+                        false => exports.disable_log_types(LOG).build(),
+                    })
+                }
                 "public" => request.publicly_accessible(false),
                 _ => request,
             };

@@ -25,6 +25,7 @@ mod compute;
 pub(super) mod cron;
 mod normal;
 mod notice;
+mod period;
 mod render;
 mod start;
 mod task;

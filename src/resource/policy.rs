@@ -91,6 +91,43 @@ pub(super) fn is_tls_only(policy: Option<&Value>, bucket_arn: &str) -> bool {
     policy.is_some_and(|it| normal(it) == normal(&with_tls_only(Some(it), bucket_arn)))
 }
 
+/// Returns the policy of a topic: these services of AWS may publish, on behalf of this account only, and nothing arrives
+/// unencrypted. Who may publish in the account besides, their own policies say.
+pub(super) fn publishing(topic_arn: &str, account: &str, services: &[String]) -> Value {
+    let refusal = json!({
+        "Sid": TLS_ONLY,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sns:Publish",
+        "Resource": topic_arn,
+        "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+    });
+    let allowed = (!services.is_empty()).then(|| {
+        json!({
+            "Sid": "Publish",
+            "Effect": "Allow",
+            "Principal": { "Service": services },
+            "Action": "sns:Publish",
+            "Resource": topic_arn,
+            "Condition": { "StringEquals": { "aws:SourceAccount": account } },
+        })
+    });
+    json!({ "Version": "2012-10-17", "Statement": allowed.into_iter().chain([refusal]).collect::<Vec<_>>() })
+}
+
+/// Returns which services may publish by a topic's policy; `None` where it says anything else than [`publishing`] would.
+pub(super) fn publishers(policy: &Value, topic_arn: &str, account: &str) -> Option<Vec<String>> {
+    let policy = normal(policy);
+    let statements = policy["Statement"].as_array()?;
+    let services = statements.iter().find(|it| it["Effect"] == "Allow").map(|it| it["Principal"]["Service"].clone());
+    let services: Vec<String> = services.map_or_else(|| Some(Vec::new()), |it| serde_json::from_value(it).ok())?;
+    let wanted = normal(&publishing(topic_arn, account, &services));
+    let same = wanted["Statement"]
+        .as_array()
+        .is_some_and(|wanted| wanted.len() == statements.len() && wanted.iter().all(|it| statements.contains(it)));
+    same.then_some(services)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,5 +175,20 @@ mod tests {
         let condition = |it: &str| trust(it, "123456789012")["Statement"][0]["Condition"].clone();
         assert_eq!(condition("scheduler.amazonaws.com")["StringEquals"]["aws:SourceAccount"], "123456789012");
         assert_eq!(condition("lambda.amazonaws.com"), Value::Null);
+    }
+
+    #[test]
+    fn who_may_publish_is_read_back() {
+        let arn = "arn:aws:sns:r:1:t";
+        let services = ["b.amazonaws.com".to_owned(), "a.amazonaws.com".to_owned()];
+        let policy = publishing(arn, "1", &services);
+        let sorted = vec!["a.amazonaws.com".to_owned(), "b.amazonaws.com".to_owned()];
+        assert_eq!(publishers(&policy, arn, "1"), Some(sorted));
+        assert_eq!(publishers(&publishing(arn, "1", &[]), arn, "1"), Some(Vec::new()));
+        assert_eq!(publishers(&policy, arn, "2"), None, "another account's");
+        let open = json!({ "Version": "2012-10-17", "Statement": [
+            { "Effect": "Allow", "Principal": { "AWS": "*" }, "Action": "sns:Publish", "Resource": arn },
+        ] });
+        assert_eq!(publishers(&open, arn, "1"), None);
     }
 }

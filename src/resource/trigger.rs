@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_lambda::types::{self, EventSourceMappingConfiguration, EventSourcePosition};
+use aws_sdk_lambda::types::{self, EventSourceMappingConfiguration, EventSourceMappingMetric, EventSourcePosition};
 use futures::future::{join_all, try_join_all};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,10 @@ pub struct Trigger {
     /// Pollers of its own, which `retries`, `max_age` and `bisect` demand. Default: those that Lambda scales by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pollers: Option<Pollers>,
+    /// Whether CloudWatch counts the events that are polled, handed over, and fail, as `alarms/trigger_failures.toml` needs
+    /// it. Default: `false`.
+    #[serde(default)]
+    pub metrics: bool,
     /// Whether records are handed over; switched off, the consumer group keeps its place. Default: `true`.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -212,6 +216,7 @@ impl Resource for Trigger {
             "bisect": it.bisect_batch_on_function_error().unwrap_or(false),
             "on_failure": destination.and_then(|it| it.rsplit(':').next()).filter(|it| !it.is_empty()),
             "pollers": pollers,
+            "metrics": it.metrics_config().is_some_and(|it| it.metrics().contains(&EventSourceMappingMetric::EventCount)),
             "tags": live.tags.observed(),
         });
         // While it is on its way, what it will be is not told.
@@ -288,6 +293,7 @@ impl Resource for Trigger {
             .set_bisect_batch_on_function_error(self.bisect.then_some(true))
             .set_destination_config(self.on_failure.as_ref().map(|_| self.destination(&cx.scope)))
             .set_provisioned_poller_config(self.pollers.map(|_| self.pollers()))
+            .set_metrics_config(self.metrics.then(|| self.metrics()))
             .enabled(self.enabled)
             .set_tags(Some(cx.tags(&name.owner).into_iter().collect()));
         let sent = request.send().await.map_err(Error::aws("lambda", "CreateEventSourceMapping"));
@@ -324,6 +330,7 @@ impl Resource for Trigger {
                 "bisect" => request.bisect_batch_on_function_error(self.bisect),
                 "on_failure" => request.destination_config(self.destination(&cx.scope)),
                 "pollers" => request.provisioned_poller_config(self.pollers()),
+                "metrics" => request.metrics_config(self.metrics()),
                 "enabled" => request.enabled(self.enabled),
                 _ => request,
             };
@@ -351,6 +358,12 @@ impl Trigger {
             .map(|it| format!("arn:{}:s3:::{}", scope.partition(), bucket::name_in(scope, &it.name)));
         let failure = types::OnFailure::builder().destination(arn.unwrap_or_default()).build();
         types::DestinationConfig::builder().on_failure(failure).build()
+    }
+
+    /// Returns what is counted; an empty list is how Lambda spells "nothing".
+    fn metrics(&self) -> types::EventSourceMappingMetricsConfig {
+        let counted = self.metrics.then_some(EventSourceMappingMetric::EventCount);
+        types::EventSourceMappingMetricsConfig::builder().set_metrics(Some(counted.into_iter().collect())).build()
     }
 
     /// Returns the pollers; none at all is how Lambda spells "on demand".
@@ -412,6 +425,7 @@ async fn get(cx: &Cx, id: Option<&str>) -> client::Result<Option<EventSourceMapp
             .set_amazon_managed_kafka_event_source_config(it.amazon_managed_kafka_event_source_config)
             .set_event_source_mapping_arn(it.event_source_mapping_arn)
             .set_provisioned_poller_config(it.provisioned_poller_config)
+            .set_metrics_config(it.metrics_config)
             .build()
     }))
 }
@@ -448,8 +462,9 @@ mod tests {
     #[test]
     fn what_is_sent_is_observed() {
         let pollers = json!({ "min": 1, "max": 4 });
-        let spec =
-            spec(json!({ "on_failure": "rejects", "pollers": pollers, "retries": 5, "bisect": true, "max_age": "1d" }));
+        let spec = spec(
+            json!({ "on_failure": "rejects", "pollers": pollers, "retries": 5, "bisect": true, "max_age": "1d", "metrics": true }),
+        );
         let group = types::AmazonManagedKafkaEventSourceConfig::builder().consumer_group_id("prod-orders").build();
         let mapping = EventSourceMappingConfiguration::builder()
             .topics("orders")
@@ -463,6 +478,7 @@ mod tests {
             .bisect_batch_on_function_error(true)
             .destination_config(spec.destination(&scope()))
             .provisioned_poller_config(spec.pollers())
+            .metrics_config(spec.metrics())
             .state("Enabled")
             .build();
         let mut wanted = Desired::of(&spec).spec;

@@ -314,7 +314,7 @@ fn here() -> PathBuf {
 }
 
 /// Makes an environment with boto3, once for each list of requirements.
-fn boto3() -> PathBuf {
+pub(crate) fn boto3() -> PathBuf {
     let requirements = here().join("boto3.txt");
     let name = Path::new(env!("CARGO_TARGET_TMPDIR")).join("boto3");
     let (python, made) = (name.join("bin/python"), name.join("requirements.txt"));

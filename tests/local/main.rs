@@ -8,6 +8,7 @@
 )]
 
 mod athena;
+mod cloudwatch;
 mod databricks;
 mod gateway;
 mod poller;
@@ -252,6 +253,10 @@ async fn the_gateway_and_the_poller_answer_as_aws_does() {
     gateway::databases_are_postgresql_s_own(&on).await;
     gateway::the_rest_passes_through(&on).await;
     athena::queries_give_what_the_lake_holds(&on, &place.home).await;
+    cloudwatch::alarms_go_off_and_back(&on);
+    cloudwatch::logged_metrics_are_metrics(&on).await;
+    cloudwatch::the_numbers_are_true(&on).await;
+    cloudwatch::a_full_database_is_seen(&on).await;
     poller::every_record_arrives(&on).await;
     poller::mappings_live_and_die(&on).await;
     poller::poison_is_kept_aside(&on).await;

@@ -37,16 +37,16 @@ def handler(event, context):
 "#;
 
 /// A topic, a function and a bucket of its own for one test.
-struct Scene {
-    aws: Aws,
+pub(crate) struct Scene {
+    pub(crate) aws: Aws,
     kafka: Kafka,
-    cluster: String,
-    topic: String,
-    function: String,
+    pub(crate) cluster: String,
+    pub(crate) topic: String,
+    pub(crate) function: String,
     bucket: String,
 }
 
-async fn scene(on: &Endpoints, partitions: i32) -> Scene {
+pub(crate) async fn scene(on: &Endpoints, partitions: i32) -> Scene {
     let aws = aws(on).await;
     let kafka = Kafka::connect(&on.kafka).await.expect("Kafka");
     let cluster = cluster(&aws, &unique("events")).await;
@@ -80,7 +80,7 @@ async fn scene(on: &Endpoints, partitions: i32) -> Scene {
 }
 
 impl Scene {
-    fn mapping(&self) -> Create {
+    pub(crate) fn mapping(&self) -> Create {
         let group = AmazonManagedKafkaEventSourceConfig::builder().consumer_group_id(&self.topic).build();
         self.aws
             .lambda()
@@ -97,7 +97,7 @@ impl Scene {
         DestinationConfig::builder().on_failure(OnFailure::builder().destination(arn).build()).build()
     }
 
-    async fn start(&self, mapping: Create) -> String {
+    pub(crate) async fn start(&self, mapping: Create) -> String {
         let made = mapping.send().await.expect("a mapping");
         assert_eq!(made.state(), Some("Creating"));
         let uuid = made.uuid().expect("a UUID").to_owned();
@@ -105,7 +105,7 @@ impl Scene {
         uuid
     }
 
-    async fn settles(&self, uuid: &str, state: &str) {
+    pub(crate) async fn settles(&self, uuid: &str, state: &str) {
         let asked = || async {
             let it = self.aws.lambda().get_event_source_mapping().uuid(uuid).send().await.expect("the mapping");
             (it.state() == Some(state)).then_some(())
@@ -113,7 +113,7 @@ impl Scene {
         until(state, asked).await;
     }
 
-    async fn produce<'a>(&self, values: impl IntoIterator<Item = &'a str>) {
+    pub(crate) async fn produce<'a>(&self, values: impl IntoIterator<Item = &'a str>) {
         let producer = self.kafka.producer().await.expect("a producer");
         let mut sent = Vec::new();
         for (i, value) in values.into_iter().enumerate() {

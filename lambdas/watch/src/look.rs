@@ -142,7 +142,7 @@ impl Watch {
                     let age = seconds(moment.now - it.max(as_of));
                     lines.add(Some(("Table", name)), &[("GoldFreshness", "Seconds", vec![age])]);
                 }
-                Ok(None) => tracing::info!("there is no table {name} yet"),
+                Ok(None) => tracing::debug!("there is no table {name} yet"),
                 Err(err) => failure = Err(err.into()),
             }
         }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::of_kind;
 use crate::{
     client::{Error, Reason, aws::Aws},
-    command::{logs::function::group_of, run::Run},
+    command::{logs::group::group_of, run::Run},
     engine::Observed,
     report::status::{Function, Known, Trigger},
 };

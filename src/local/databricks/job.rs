@@ -1,7 +1,6 @@
 //! Jobs: what is to be run, and when. Runs are elsewhere.
 
 pub(super) mod check;
-pub(in crate::local) mod quartz;
 pub(super) mod settings;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{
     Postgres,
     call::{Call, Fault, Reply},
+    cloudwatch::source::DatabaseWatched as Watched,
     record::Records,
     upstream::Upstream,
 };
@@ -63,6 +64,20 @@ impl DatabaseApi {
             account: account.to_owned(),
             pace,
         }
+    }
+
+    /// Lists the instances that can be used.
+    pub(crate) fn watched(&self) -> Vec<Watched> {
+        let now = self.records.now();
+        let usable = now.instances.iter().filter(|(_, it)| matches!(it.status, Status::Available | Status::Modifying));
+        let watched = |(key, it): (&String, &Instance)| Watched {
+            region: key.split('/').next().unwrap_or_default().to_owned(),
+            id: it.id.clone(),
+            database: it.database.clone(),
+            user: it.user.clone(),
+            storage: it.number("AllocatedStorage"),
+        };
+        usable.map(watched).collect()
     }
 
     /// Answers a request of the RDS API; [`Reply::Pass`] where it concerns something else, such as a subnet group.

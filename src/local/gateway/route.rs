@@ -15,6 +15,8 @@ pub(crate) enum Owner {
     Query,
     /// Schedules (EventBridge Scheduler).
     Schedule,
+    /// Metrics, alarms and dashboards (CloudWatch).
+    Monitor,
     /// The gateway's own account of itself.
     Health,
     /// Everything else goes on as it came.
@@ -54,6 +56,7 @@ pub(crate) fn owner(uri: &Uri, scope: Option<&Scope>) -> Owner {
         Some("rds") => Owner::Database,
         Some("athena") => Owner::Query,
         Some("scheduler") => Owner::Schedule,
+        Some("monitoring") => Owner::Monitor,
         // Unsigned requests are told apart by paths that only one service has.
         Some("lambda") | None if is_trigger(path) => Owner::Trigger,
         None if path.starts_with("/api/v2/clusters") || path.starts_with("/v1/clusters") => Owner::Kafka,
@@ -87,6 +90,7 @@ mod tests {
         assert_eq!(asked("/v1/clusters", Some("s3")), Owner::Upstream);
         assert_eq!(asked("/", Some("rds")), Owner::Database);
         assert_eq!(asked("/tags/arn%3Aaws%3Ascheduler", Some("scheduler")), Owner::Schedule);
+        assert_eq!(asked("/", Some("monitoring")), Owner::Monitor);
         assert_eq!(asked("/2015-03-31/functions", Some("lambda")), Owner::Upstream);
         assert_eq!(asked("/2015-03-31/event-source-mappings/x", Some("lambda")), Owner::Trigger);
         assert_eq!(asked("/2017-03-31/tags/arn%3Aaws%3Alambda%3A%3Afunction%3Af", Some("lambda")), Owner::Upstream);

@@ -22,7 +22,7 @@ mod schedule;
 
 /// A cloud that knows one function, keeps secrets, and echoes everything else.
 #[derive(Clone, Debug, Default)]
-struct Cloud(Arc<Mutex<BTreeMap<String, Value>>>);
+pub(super) struct Cloud(Arc<Mutex<BTreeMap<String, Value>>>);
 
 async fn cloud(State(cloud): State<Cloud>, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
@@ -62,7 +62,7 @@ async fn cloud(State(cloud): State<Cloud>, request: Request<Body>) -> Response<B
 
 /// A PostgreSQL without databases.
 #[derive(Debug, Default)]
-struct Roles {
+pub(super) struct Roles {
     /// How long it takes to make one.
     slow: Duration,
     passwords: Mutex<BTreeMap<String, String>>,
@@ -113,9 +113,9 @@ impl database::Server for Roles {
 }
 
 /// A gateway that runs, and what is behind it.
-struct Scene {
-    aws: Aws,
-    endpoint: String,
+pub(super) struct Scene {
+    pub(super) aws: Aws,
+    pub(super) endpoint: String,
     cloud: Cloud,
     running: JoinHandle<()>,
 }
@@ -133,7 +133,7 @@ async fn listening() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-async fn scene(data: &Path, roles: &Arc<Roles>) -> Scene {
+pub(super) async fn scene(data: &Path, roles: &Arc<Roles>) -> Scene {
     let behind = Cloud::default();
     let (cloud_listener, cloud_address) = listening().await;
     let app = Router::new().fallback(cloud).with_state(behind.clone());

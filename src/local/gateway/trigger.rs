@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     call::{Call, Fault, Reply},
+    cloudwatch::source::GroupWatched,
     cluster::{Clusters, State as ClusterState},
     record::Records,
     upstream::{self, Upstream},
@@ -18,6 +19,7 @@ use crate::local::poller::{Poller, Status};
 mod check;
 mod record;
 
+pub(crate) use check::function;
 use check::{Input, invalid};
 use record::{Mapping, Mappings, Settings, State};
 
@@ -68,6 +70,20 @@ impl TriggerApi {
             json!({ "uuid": it.uuid, "topic": it.topic, "group": it.group, "state": it.state, "poller": status })
         };
         self.records.now().values().map(health).collect()
+    }
+
+    /// Lists the mappings whose lag is told.
+    pub(crate) fn watched(&self) -> Vec<GroupWatched> {
+        let watched = |it: &Mapping| GroupWatched {
+            region: it.region.clone(),
+            uuid: it.uuid.clone(),
+            function: function(&it.function_arn).0,
+            cluster: it.source_arn.split('/').nth(1).unwrap_or_default().to_owned(),
+            group: it.group.clone(),
+            topic: it.topic.clone(),
+            counts: it.enabled && it.settings.counts_events(),
+        };
+        self.records.now().values().filter(|it| it.state != State::Deleting).map(watched).collect()
     }
 
     /// Answers a request about mappings; [`Reply::Pass`] where it concerns another event source.

@@ -35,6 +35,7 @@ pub(super) async fn command(parts: &Parts) -> Result<Command> {
         ("max_wal_size", "1GB"),
         ("fsync", "on"),
         ("jit", "off"),
+        ("track_io_timing", "on"),
         ("log_destination", "stderr"),
         ("logging_collector", "off"),
         ("log_line_prefix", "%m [%p] "),

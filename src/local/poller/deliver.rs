@@ -70,10 +70,10 @@ pub(super) trait Outlet: Send + Sync {
 pub(super) enum Noted<'a> {
     /// So many records are done.
     Done(usize),
-    /// The function failed.
-    Failed(&'a str),
-    /// The function could not be asked, or the destination did not take what it was given.
-    Stuck(&'a str),
+    /// The function failed for so many records.
+    Failed(usize, &'a str),
+    /// The function could not be asked about so many records; none, where it is the destination that did not take them.
+    Stuck(usize, &'a str),
     /// So many records were given up.
     GivenUp(usize),
 }
@@ -105,7 +105,7 @@ pub(super) async fn deliver(batch: &Batch, policy: Policy, target: &dyn Target, 
                 }
             }
             Verdict::Unasked(reason) => {
-                outlet.note(Noted::Stuck(&reason));
+                outlet.note(Noted::Stuck(piece.len(), &reason));
                 if !outlet.pause(backoff(outages, Duration::from_secs(2))).await {
                     return false;
                 }
@@ -143,7 +143,7 @@ pub(super) async fn deliver(batch: &Batch, policy: Policy, target: &dyn Target, 
                     Verdict::Failed(it) => (piece.clone(), it),
                     Verdict::Done | Verdict::Unasked(_) => (piece.clone(), Failure::default()),
                 };
-                outlet.note(Noted::Failed(&failure.message));
+                outlet.note(Noted::Failed(rest.len(), &failure.message));
                 // What got smaller starts counting anew.
                 let failures = if rest == piece { failures + 1 } else { 1 };
                 let too_old = policy.age.is_some_and(|age| is_older(batch.oldest(&rest), age));
@@ -177,7 +177,7 @@ pub(super) async fn deliver(batch: &Batch, policy: Policy, target: &dyn Target, 
 async fn give_up(batch: &Batch, piece: &Piece, given_up: &GivenUp, destination: bool, outlet: &dyn Outlet) -> bool {
     let mut refusals = 0;
     while destination && let Err(reason) = outlet.keep(batch, piece, given_up).await {
-        outlet.note(Noted::Stuck(&reason));
+        outlet.note(Noted::Stuck(0, &reason));
         if !outlet.pause(backoff(refusals, Duration::from_secs(5))).await {
             return false;
         }

@@ -5,7 +5,10 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use crate::local::gateway::upstream::{self, Upstream};
+use crate::local::gateway::{
+    cloudwatch::source::Meter,
+    upstream::{self, Upstream},
+};
 
 /// What became of one invocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,13 +49,15 @@ pub(super) struct Function {
     path: String,
     region: String,
     reports_items: bool,
+    arn: String,
+    meter: Meter,
 }
 
 impl Function {
     /// Points at a function by its ARN, with a version or alias behind it or not.
-    pub(super) fn new(upstream: Upstream, arn: &str, region: &str, reports_items: bool) -> Self {
+    pub(super) fn new(upstream: Upstream, arn: &str, region: &str, reports_items: bool, meter: Meter) -> Self {
         let path = format!("/2015-03-31/functions/{}/invocations", upstream::segment(arn));
-        Self { upstream, path, region: region.to_owned(), reports_items }
+        Self { upstream, path, region: region.to_owned(), reports_items, arn: arn.to_owned(), meter }
     }
 }
 
@@ -64,8 +69,12 @@ impl Target for Function {
                 .request("POST", &self.path, "lambda", &self.region)
                 .header("content-type", "application/json")
                 .header("x-amz-invocation-type", "RequestResponse");
+            let running = self.meter.begin(&self.region, &self.arn);
             match self.upstream.send(request, event).await {
-                Ok(it) => judge(it.status, &it.headers, &it.body, self.reports_items),
+                Ok(it) => {
+                    running.end(it.status, &it.headers);
+                    judge(it.status, &it.headers, &it.body, self.reports_items)
+                }
                 Err(err) => Verdict::Unasked(err.to_string()),
             }
         })

@@ -27,7 +27,7 @@ use crate::{
         self, Reason,
         kafka::{Consumer, Fetched, Record, Subscription},
     },
-    local::gateway::{broker::Brokers, upstream::Upstream},
+    local::gateway::{broker::Brokers, cloudwatch::source::Meter, upstream::Upstream},
 };
 
 /// How many fetches may wait for the function, each of at most 8 MiB.
@@ -40,6 +40,7 @@ pub(super) struct Run {
     pub(super) job: Job,
     pub(super) upstream: Upstream,
     pub(super) brokers: Arc<Brokers>,
+    pub(super) meter: Meter,
     pub(super) status: Arc<Mutex<Status>>,
     /// Cancelled when it shall end.
     pub(super) stop: CancellationToken,
@@ -51,7 +52,8 @@ impl Run {
     /// Works until it is stopped.
     pub(super) async fn forever(self) {
         let job = &self.job;
-        let function = Function::new(self.upstream.clone(), &job.function_arn, &job.region, job.reports_items);
+        let upstream = self.upstream.clone();
+        let function = Function::new(upstream, &job.function_arn, &job.region, job.reports_items, self.meter.clone());
         while !self.stop.is_cancelled() {
             let opened = tokio::select! {
                 it = self.open() => it,
@@ -96,6 +98,7 @@ impl Run {
             match fetched {
                 Ok(it) => {
                     failing = None;
+                    self.count("PolledEventCount", it.records.len());
                     if !it.records.is_empty() && !self.hand_over(consumer, &send, it).await {
                         return;
                     }
@@ -202,6 +205,13 @@ impl Run {
         let _ = timeout(wait, self.stop.cancelled()).await;
     }
 
+    /// Counts events, where the mapping was asked to.
+    fn count(&self, name: &str, events: usize) {
+        if self.job.counts_events && events > 0 {
+            self.meter.events(&self.job.region, &self.job.id, name, events);
+        }
+    }
+
     fn problem(&self, reason: &str) {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let result = format!("PROBLEM: {reason}");
@@ -274,19 +284,31 @@ impl Outlet for Hold<'_> {
                     status.records += count as u64;
                     status.invocations += 1;
                 }
-                Noted::Failed(_) => {
+                Noted::Failed(..) => {
                     status.invocations += 1;
                     status.failures += 1;
                 }
                 Noted::GivenUp(count) => status.given_up += count as u64,
-                Noted::Stuck(_) => (),
+                Noted::Stuck(..) => (),
             }
         }
         match result {
-            Noted::Failed(reason) => self.run.problem(&format!("the function failed: {reason}")),
-            Noted::Stuck(reason) => self.run.problem(reason),
-            Noted::GivenUp(count) => self.run.problem(&format!("{count} records were given up")),
-            Noted::Done(_) => (),
+            Noted::Failed(count, reason) => {
+                self.run.count("InvokedEventCount", count);
+                self.run.count("FailedInvokeEventCount", count);
+                self.run.problem(&format!("the function failed: {reason}"));
+            }
+            Noted::Stuck(count, reason) => {
+                self.run.count("FailedInvokeEventCount", count);
+                self.run.problem(reason);
+            }
+            Noted::GivenUp(count) => {
+                let kept = self.run.job.destination.is_some();
+                let name = if kept { "OnFailureDestinationDeliveredEventCount" } else { "DroppedEventCount" };
+                self.run.count(name, count);
+                self.run.problem(&format!("{count} records were given up"));
+            }
+            Noted::Done(count) => self.run.count("InvokedEventCount", count),
         }
     }
 }

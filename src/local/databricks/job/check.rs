@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
+use super::settings::{Pause, Settings, Task, WebhookNotifications};
+use crate::{
+    local::{databricks::call::invalid, gateway::call::Fault},
     quartz::Quartz,
-    settings::{Pause, Settings, Task, WebhookNotifications},
 };
-use crate::local::{databricks::call::invalid, gateway::call::Fault};
 
 const MOST_TASKS: usize = 1000;
 const MOST_TAGS: usize = 25;

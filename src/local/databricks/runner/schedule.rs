@@ -6,13 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::{select, time::sleep};
 
 use super::{Inner, Runner};
-use crate::local::databricks::{
-    job::{
-        Job,
-        quartz::Quartz,
-        settings::{Pause, Periodic, Settings, Unit},
+use crate::{
+    local::databricks::{
+        job::{
+            Job,
+            settings::{Pause, Periodic, Settings, Unit},
+        },
+        run::{self, New, graph::is_failure, record::Trigger, store::Runs},
     },
-    run::{self, New, graph::is_failure, record::Trigger, store::Runs},
+    quartz::Quartz,
 };
 
 /// The longest sleep: the clock may be set meanwhile.

@@ -34,7 +34,8 @@ pub(crate) trait Server: Send + Sync + std::fmt::Debug {
 }
 
 impl Postgres {
-    async fn connect(&self, database: &str) -> Result<Client> {
+    /// Connects as the superuser.
+    pub(in crate::local::gateway) async fn connect(&self, database: &str) -> Result<Client> {
         self.login(database, &self.user, &self.password).await
     }
 

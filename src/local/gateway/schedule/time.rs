@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::local::databricks::job::quartz::Quartz;
+use crate::quartz::Quartz;
 
 /// When something happens, again and again.
 #[derive(Clone, Debug)]

@@ -41,7 +41,7 @@ pub(super) struct KafkaConfig {
     schema_registry_config: Option<Value>,
 }
 
-/// What is remembered and shown, and has no effect here.
+/// What is remembered and shown; only `MetricsConfig` has an effect here.
 const SHOWN: [&str; 5] =
     ["ProvisionedPollerConfig", "SourceAccessConfigurations", "MetricsConfig", "LoggingConfig", "KMSKeyArn"];
 /// What belongs to other kinds of event sources.
@@ -163,7 +163,7 @@ fn within<T: TryFrom<i64>>(name: &str, value: i64, range: std::ops::RangeInclusi
 }
 
 /// Splits a function's name, ARN or partial ARN into its name and the version or alias behind it.
-pub(super) fn function(given: &str) -> (String, Option<String>) {
+pub(crate) fn function(given: &str) -> (String, Option<String>) {
     let tail = given.rsplit_once("function:").map_or(given, |(_, it)| it);
     match tail.split_once(':') {
         Some((name, version)) => (name.to_owned(), Some(version.to_owned())),

@@ -94,7 +94,7 @@ pub(crate) struct Settings {
     pub(crate) reports_items: bool,
     /// Where records go that are given up, as an ARN.
     pub(crate) destination: Option<String>,
-    /// What is remembered and shown, and has no effect here.
+    /// What is remembered and shown; only `MetricsConfig` has an effect here.
     pub(crate) shown: Map<String, Value>,
 }
 
@@ -110,6 +110,14 @@ impl Default for Settings {
             destination: None,
             shown: Map::new(),
         }
+    }
+}
+
+impl Settings {
+    /// Says whether events are to be counted.
+    pub(crate) fn counts_events(&self) -> bool {
+        let groups = self.shown.get("MetricsConfig").and_then(|it| it["Metrics"].as_array());
+        groups.is_some_and(|it| it.iter().any(|it| it == "EventCount"))
     }
 }
 
@@ -167,6 +175,7 @@ impl Mapping {
             age: u64::try_from(it.age).ok().map(Duration::from_secs),
             bisect: it.bisect,
             reports_items: it.reports_items,
+            counts_events: it.counts_events(),
             destination: it.destination.as_deref().and_then(Destination::parse),
         }
     }

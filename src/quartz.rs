@@ -8,14 +8,17 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 /// When something happens, again and again.
 #[derive(Clone, Debug)]
-pub(crate) struct Quartz {
+pub struct Quartz {
     cron: Cron,
     zone: TimeZone,
 }
 
 impl Quartz {
-    /// Reads an expression and the name of a time zone; what is wrong is said in words.
-    pub(crate) fn parse(expression: &str, zone: &str) -> Result<Self, String> {
+    /// Reads an expression and the name of a time zone.
+    ///
+    /// # Errors
+    /// Says in words what is wrong.
+    pub fn parse(expression: &str, zone: &str) -> Result<Self, String> {
         let is_iana = zone.contains('/') || ["UTC", "GMT"].contains(&zone);
         let zone =
             TimeZone::get(zone).ok().filter(|_| is_iana).ok_or_else(|| format!("Unknown time zone: {zone:?}"))?;
@@ -44,9 +47,18 @@ impl Quartz {
     }
 
     /// The next time after a time; none when there is none.
-    pub(crate) fn after(&self, time: Timestamp) -> Option<Timestamp> {
+    pub fn after(&self, time: Timestamp) -> Option<Timestamp> {
         let time: Zoned = time.to_zoned(self.zone.clone());
         self.cron.find_next_occurrence(&time, false).ok().map(|it| it.timestamp())
+    }
+
+    /// The longest time between two neighbours among the next hundred occurrences after a time, in seconds; none where
+    /// there are not two.
+    pub fn longest_gap(&self, time: Timestamp) -> Option<u64> {
+        let first = self.after(time)?;
+        let times = std::iter::successors(Some(first), |it| self.after(*it)).take(100);
+        let gaps = times.clone().zip(times.skip(1)).map(|(one, next)| next.as_second() - one.as_second());
+        gaps.max().and_then(|it| it.try_into().ok())
     }
 }
 
@@ -92,6 +104,18 @@ mod tests {
         let daily = "0 0 6 * * ?";
         assert_eq!(next(daily, "Europe/Berlin", "2026-07-01T12:00:00Z"), "2026-07-02T04:00:00Z");
         assert_eq!(next(daily, "Europe/Berlin", "2026-12-01T12:00:00Z"), "2026-12-02T05:00:00Z");
+    }
+
+    #[test]
+    fn the_longest_gap_counts() {
+        let gap = |cron| {
+            let quartz = Quartz::parse(cron, "UTC").expect("an expression");
+            quartz.longest_gap("2026-01-01T00:00:00Z".parse().expect("a time"))
+        };
+        assert_eq!(gap("0 5/15 * * * ?"), Some(15 * 60), "also over the hour");
+        assert_eq!(gap("0 30 3 * * ?"), Some(86_400));
+        assert_eq!(gap("0 0 6 ? * MON-FRI"), Some(3 * 86_400), "over the weekend");
+        assert_eq!(gap("0 30 2 1 JAN ? 2028"), None);
     }
 
     #[test]
