@@ -18,6 +18,7 @@ mod file;
 mod index;
 mod lambda;
 mod toolchain;
+mod turn;
 mod wheel;
 mod zig;
 

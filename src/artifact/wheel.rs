@@ -18,7 +18,7 @@ use zip::{CompressionMethod, DateTime, System, ZipArchive, ZipWriter, result::Zi
 use super::{
     Artifact, Error, Progress,
     archive::{self, hex},
-    file,
+    file, turn,
 };
 
 /// What builds wheels, and what that needs.
@@ -142,19 +142,20 @@ impl Shop<'_> {
         self.inputs(project).into_iter().filter_map(modified).max()
     }
 
-    /// Makes the Python environment that builds, unless it is there; returns its interpreter. Several processes may do
-    /// so at a time: each makes its own, and one of them gets the name.
+    /// Makes the Python environment that builds, unless it is there; returns its interpreter. Of several processes that
+    /// find none, one makes it and the others wait.
     async fn install(&self) -> Result<PathBuf, Error> {
         let folder = self.home.join("wheel");
         let venv = folder.join(&hex(&Sha256::digest(REQUIREMENTS))[..16]);
         let python = venv.join("bin/python");
-        // Its interpreter is a link to the system's, which may have gone, or become another version, since.
-        let imports = Command::new(&python).args(["-I", "-c", "import hatchling"]).stdin(Stdio::null()).output().await;
-        if imports.is_ok_and(|it| it.status.success()) {
+        if imports(&python).await {
+            return Ok(python);
+        }
+        let _turn = turn::take(&folder, self.progress).await?;
+        if imports(&python).await {
             return Ok(python);
         }
         (self.progress)(Progress::Status("installing hatchling, which builds wheels".into()));
-        fs::create_dir_all(&folder).map_err(Error::disk("create", &folder))?;
         let draft = tempfile::tempdir_in(&folder).map_err(Error::disk("create", &folder))?;
         let requirements = draft.path().join("requirements.txt");
         archive::write(&requirements, REQUIREMENTS.as_bytes()).map_err(Error::disk("write", &requirements))?;
@@ -167,11 +168,8 @@ impl Shop<'_> {
         if venv.exists() {
             fs::remove_dir_all(&venv).map_err(Error::disk("remove", &venv))?;
         }
-        match fs::rename(&made, &venv) {
-            // Another process was faster.
-            Err(_) if python.exists() => Ok(python),
-            renamed => renamed.map(|()| python).map_err(Error::disk("create", &venv)),
-        }
+        fs::rename(&made, &venv).map_err(Error::disk("create", &venv))?;
+        Ok(python)
     }
 
     /// Has hatchling build the wheel; returns its name and content.
@@ -200,6 +198,13 @@ impl Shop<'_> {
             _ => Err(failed("hatchling left not one wheel".to_owned())),
         }
     }
+}
+
+/// Says whether an interpreter finds hatchling. It is a link to the system's, which may have gone, or become another
+/// version, since.
+async fn imports(python: &Path) -> bool {
+    let asked = Command::new(python).args(["-I", "-c", "import hatchling"]).stdin(Stdio::null()).output().await;
+    asked.is_ok_and(|it| it.status.success())
 }
 
 async fn tool(command: &mut Command) -> Result<(), Error> {

@@ -13,6 +13,7 @@ use tokio::process::Command;
 use super::{
     Error, Progress,
     archive::{self, hex},
+    turn,
 };
 
 const REQUIREMENTS: &str = include_str!("zig/requirements.txt");
@@ -47,12 +48,16 @@ pub(super) async fn install(home: &Path, progress: &(dyn Fn(Progress) + Sync)) -
     let zig = Zig { folder: home.join("zig") };
     let stamp = zig.folder.join("installed");
     let wanted = hex(&Sha256::digest(REQUIREMENTS));
-    if fs::read_to_string(&stamp).is_ok_and(|it| it == wanted) {
+    let installed = || fs::read_to_string(&stamp).is_ok_and(|it| it == wanted);
+    if installed() {
+        return Ok(zig);
+    }
+    let _turn = turn::take(&zig.folder, progress).await?;
+    if installed() {
         return Ok(zig);
     }
     progress(Progress::Status("installing the linker zig (100 MB)".into()));
     let venv = zig.folder.join("venv");
-    fs::create_dir_all(&zig.folder).map_err(Error::disk("create", &zig.folder))?;
     let requirements = zig.folder.join("requirements.txt");
     archive::write(&requirements, REQUIREMENTS.as_bytes()).map_err(Error::disk("write", &requirements))?;
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).await?;

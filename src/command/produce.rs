@@ -14,17 +14,19 @@ mod words;
 use std::{fs::File, io::BufWriter, path::PathBuf};
 
 use jiff::{Timestamp, Unit};
+use miette::Diagnostic;
 
 use crate::{
+    client,
     command::{
-        Exit, Global, Result, error,
+        Error, Exit, Global, Result, error,
         project::{Project, StackArg},
         run::{Needs, Run},
     },
     report::{Style, Terminal, human, preparing::Preparing, terminal::table},
 };
 
-pub use delivery::{Dump, Sent, Sink, deliver};
+pub use delivery::{Cut, Dump, Sent, Sink, deliver};
 pub use generate::{Event, Options, Topic, generate};
 pub use spoil::{ALL as WAYS, Bad};
 
@@ -92,11 +94,11 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         Project::open(global)?.load(&args.stack.stack)?;
         let file = File::create(path).map_err(error::file("write", path))?;
         let mut dump = Dump(BufWriter::new(file));
-        send(events, args.rate, &mut dump, terminal).await.map_err(error::file("write", path))?
+        send(events, args.rate, &mut dump, terminal).await.map_err(|it| error::file("write", path)(it.cause))?
     } else {
         let run = Run::begin(&args.stack.stack, Needs::default(), global).await?;
         let mut topics = Topics::connect(&run, &options.topics).await?;
-        send(events, args.rate, &mut topics, terminal).await?
+        send(events, args.rate, &mut topics, terminal).await.map_err(|it| stopped(it, &args.stack.stack))?
     };
     if terminal.json {
         terminal.print(&format!("{:#}", sent.json()));
@@ -112,10 +114,31 @@ async fn send<S: Sink>(
     rate: Option<u64>,
     sink: &mut S,
     terminal: Terminal,
-) -> Result<Sent, S::Error> {
+) -> Result<Sent, Cut<S::Error>> {
     let preparing = Preparing::new(terminal);
     let tell = |it: &Sent| preparing.busy(&format!("sent {} events, {}/s", count(it.events()), count(it.rate())));
     deliver(events, rate, sink, tell).await
+}
+
+/// The brokers take no more events.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("the topics of stack `{stack}` stopped taking events; up to {taken} were sent before")]
+#[diagnostic(
+    code(produce::stopped),
+    help(
+        "`ecomctl status {stack}` shows what arrived; sending all again, with the same `--seed` and `--until`, is harmless"
+    )
+)]
+struct Stopped {
+    stack: String,
+    taken: String,
+    #[source]
+    cause: client::Error,
+}
+
+fn stopped(cut: Cut<client::Error>, stack: &str) -> Error {
+    let exit = error::of_reason(cut.cause.reason);
+    Error::new(exit, Stopped { stack: stack.to_owned(), taken: count(cut.taken), cause: cut.cause })
 }
 
 impl Args {
@@ -195,6 +218,20 @@ mod tests {
         assert!(["-0.1", "1.01", "NaN", "5%", ""].iter().all(|it| share(it).is_err()));
         assert_eq!([rate("500/s"), rate("20")], [Ok(500), Ok(20)]);
         assert!(["0", "0/s", "5/m", "-1", ""].iter().all(|it| rate(it).is_err()));
+    }
+
+    #[test]
+    fn a_delivery_that_was_cut_short_does_not_claim_that_nothing_changed() {
+        let cause = client::Error::new("kafka", "Produce", client::Reason::Unavailable, "the connection was closed");
+        let error = stopped(Cut { cause, taken: 12_400 }, "local");
+        assert_eq!(error.exit(), Exit::Unreachable);
+        insta::assert_snapshot!(crate::report::error::text(error.diagnostic(), Style::PLAIN), @r"
+        produce::stopped
+
+          × the topics of stack `local` stopped taking events; up to 12,400 were sent before
+          ╰─▶ kafka Produce: the connection was closed
+          help: `ecomctl status local` shows what arrived; sending all again, with the same `--seed` and `--until`, is harmless
+        ");
     }
 
     #[test]

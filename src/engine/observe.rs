@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Engine;
 use crate::{
     address::{Address, Name, Owner},
-    resource::{self, Observation, Phase},
+    resource::{self, Observation, Phase, Reason},
     state::Document,
 };
 
@@ -35,6 +35,9 @@ pub enum Error {
         #[source]
         #[diagnostic_source]
         cause: resource::Error,
+        /// What to do.
+        #[help]
+        help: Option<&'static str>,
     },
     /// What is wanted cannot be computed.
     #[error("cannot tell what {address} shall be")]
@@ -68,8 +71,7 @@ impl Engine<'_> {
         let reads = by_kind.into_iter().map(|(section, group)| async move {
             let kind = self.kind(group[0].0)?;
             let names: Vec<Name> = group.iter().map(|it| it.1.clone()).collect();
-            let found =
-                kind.read(self.cx, &names).await.map_err(|cause| Error::Read { kind: section.to_owned(), cause })?;
+            let found = kind.read(self.cx, &names).await.map_err(|cause| unreadable(section, cause))?;
             Ok(group.into_iter().map(|it| it.0.clone()).zip(found).collect::<Vec<_>>())
         });
         for (address, found) in try_join_all(reads).await?.into_iter().flatten() {
@@ -100,4 +102,14 @@ impl Engine<'_> {
         };
         addresses.into_iter().map(name).collect()
     }
+}
+
+fn unreadable(kind: &str, cause: resource::Error) -> Error {
+    let help = match &cause {
+        resource::Error::Client(it) if it.reason == Reason::Unavailable => Some(
+            "run the same command again once it answers; for a stack on this machine, `ecomctl local status` says what runs",
+        ),
+        _ => None,
+    };
+    Error::Read { kind: kind.to_owned(), cause, help }
 }

@@ -1,8 +1,18 @@
 //! Commands of other programs, run to their end.
 
-use std::{ffi::OsStr, path::Path, process::Stdio, time::Duration};
+use std::{
+    ffi::OsStr,
+    io,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    process::Command,
+    time::timeout,
+};
 
 use super::{
     error::{Error, Result},
@@ -25,20 +35,24 @@ pub(crate) struct Run<'a> {
 impl Run<'_> {
     /// Runs a command to its end and returns what it wrote to its standard output. It ends when this program does.
     pub(crate) async fn run(&self, command: &mut Command) -> Result<String> {
-        command.stdin(Stdio::null()).kill_on_drop(true);
-        let output = match timeout(self.patience, command.output()).await {
+        self.follow(command, |_| ()).await
+    }
+
+    /// Does so, and tells each line of the standard output as it comes.
+    pub(crate) async fn follow(&self, command: &mut Command, tell: impl FnMut(&str)) -> Result<String> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let (status, stdout, stderr) = match timeout(self.patience, to_its_end(command, tell)).await {
             Ok(Ok(it)) => it,
             Ok(Err(err)) => return Err(self.failed(command, err.to_string(), String::new())),
             Err(_) => {
                 return Err(self.failed(command, format!("no end after {} s", self.patience.as_secs()), String::new()));
             }
         };
-        let stdout = String::from_utf8_lossy(&output.stdout);
-        if output.status.success() {
-            return Ok(stdout.into_owned());
+        if status.success() {
+            return Ok(stdout);
         }
-        let text = format!("{stdout}\n{}", String::from_utf8_lossy(&output.stderr));
-        Err(self.failed(command, output.status.to_string(), files::last_lines(&text, SHOWN)))
+        let text = format!("{stdout}\n{stderr}");
+        Err(self.failed(command, status.to_string(), files::last_lines(&text, SHOWN)))
     }
 
     fn failed(&self, command: &Command, status: String, output: String) -> Error {
@@ -50,6 +64,32 @@ impl Run<'_> {
         let line = words[begin.map_or(0, |it| it + 1)..].join(" ");
         Error::Command { what: self.what.to_owned(), command: line, status, output, help: self.help.to_owned() }
     }
+}
+
+/// Runs a command; returns how it ended, and what it wrote to either output.
+async fn to_its_end(command: &mut Command, mut tell: impl FnMut(&str)) -> io::Result<(ExitStatus, String, String)> {
+    let mut child = command.spawn()?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let lines = async {
+        let (mut text, mut line) = (String::new(), Vec::new());
+        let Some(mut from) = stdout.map(BufReader::new) else { return Ok(text) };
+        while from.read_until(b'\n', &mut line).await? > 0 {
+            let it = String::from_utf8_lossy(&line);
+            tell(it.trim());
+            text.push_str(&it);
+            line.clear();
+        }
+        io::Result::Ok(text)
+    };
+    let errors = async {
+        let mut bytes = Vec::new();
+        if let Some(mut from) = stderr {
+            from.read_to_end(&mut bytes).await?;
+        }
+        io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let (lines, errors) = tokio::try_join!(lines, errors)?;
+    Ok((child.wait().await?, lines, errors))
 }
 
 /// What a program says of itself on either output; none when it cannot be run.

@@ -47,14 +47,24 @@ pub(crate) async fn setup(home: &Home, progress: &(dyn Fn(Progress) + Sync)) -> 
     if is_complete(home).await {
         return Ok(tools);
     }
+    if home.kafka().as_os_str().as_encoded_bytes().contains(&b':') {
+        return Err(Error::Start {
+            message: format!(
+                "software cannot be installed in {}: Java and Python read `:` as the end of a path",
+                home.kafka().display()
+            ),
+            help: "move the project, or name a directory for software without `:` in ECOMCTL_SOFTWARE".to_owned(),
+        });
+    }
     let lock = home.setup_lock();
     files::create_dir(lock.parent().unwrap_or(home.local()))?;
     let _held = wait_for(&lock, progress).await?;
     // Another process may have got them meanwhile.
     let (has_cloud, has_spark, has_postgres) =
         join!(Python::Cloud.is_complete(home), Python::Spark.is_complete(home), postgres::is_complete(home));
-    let environment =
-        |it: Python, complete| piece(complete, it.name(), "installing with pip", progress, it.make(home, &tools));
+    let environment = |it: Python, complete| {
+        piece(complete, it.name(), "installing with pip", progress, it.make(home, &tools, progress))
+    };
     let cloud = environment(Python::Cloud, has_cloud);
     let spark = environment(Python::Spark, has_spark);
     let kafka = piece(kafka::is_complete(home), "kafka", "downloading with Maven", progress, kafka::make(home, &tools));

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -151,6 +151,47 @@ pub(crate) fn secrets_are_kept(sdk: &Sdk) {
     assert_eq!((&seen["keys"], &seen["value"]), (&json!(["database"]), &json!("geheimer")));
     assert_eq!(seen["acls"], json!([["local@localhost", "MANAGE"], ["users", "READ"]]));
     assert_eq!((&seen["gone"][1], &seen["no scope"][1]), (&json!("RESOURCE_DOES_NOT_EXIST"), &seen["gone"][1]));
+}
+
+/// Two runs at once leave one job per definition, and the official types know every field that was rendered.
+pub(crate) fn rendered_jobs_are_known(sdk: &Sdk, home: &Path) {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let project = tempfile::tempdir().expect("a folder");
+    fs::create_dir(project.path().join("stacks")).expect("created");
+    std::os::unix::fs::symlink(repository.join("tests"), project.path().join("tests")).expect("linked");
+    for (fixture, fields) in [
+        ("job.yaml", &["email_notifications", "parameters", "run_as", "schedule", "continuous", "trigger"][..]),
+        ("job.update.yaml", &["environments", "health", "max_concurrent_runs", "notification_settings"]),
+    ] {
+        fs::copy(repository.join("tests/fixtures").join(fixture), project.path().join("stacks/job.yaml"))
+            .expect("copied");
+        let up = || {
+            let mut up = Command::new(env!("CARGO_BIN_EXE_ecomctl"));
+            up.arg("-C").arg(project.path()).args(["up", "job", "--yes"]);
+            up.env("ECOMCTL_HOME", home).env("ECOMCTL_PORTS", "free").stdin(Stdio::null());
+            up.env("ECOMCTL_SOFTWARE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("software"));
+            up.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
+        };
+        let ended = [up(), up()].map(|it| it.wait_with_output().expect("it ends"));
+        let codes = ended.each_ref().map(|it| it.status.code());
+        let told = || ended.each_ref().map(|it| String::from_utf8_lossy(&it.stderr).into_owned()).join("\n\n");
+        assert!(
+            codes.contains(&Some(0)) && codes.iter().all(|it| [Some(0), Some(7)].contains(it)),
+            "{codes:?} {}",
+            told()
+        );
+
+        let seen = sdk.see("rendered", &[]);
+        let jobs: Vec<_> = seen.as_object().expect("jobs").iter().filter(|it| it.0.starts_with("job-")).collect();
+        assert_eq!(jobs.len(), 3, "{jobs:#?}");
+        for (name, job) in &jobs {
+            assert_eq!(job["sdk"], job["plain"], "{name} by the SDK");
+            assert_eq!(job["bundles"], job["sent"], "{name} by the bundles");
+        }
+        for field in fields {
+            assert!(jobs.iter().any(|it| !it.1["plain"][field].is_null()), "no job has `{field}`");
+        }
+    }
 }
 
 const SUCCESS: [&str; 2] = ["TERMINATED", "SUCCESS"];

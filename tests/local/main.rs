@@ -272,6 +272,7 @@ async fn the_local_databricks_answers_the_official_sdk() {
     databricks::jobs_are_kept(&sdk);
     databricks::permissions_have_one_owner(&sdk);
     databricks::secrets_are_kept(&sdk);
+    databricks::rendered_jobs_are_known(&sdk, place.dir.path());
     databricks::tasks_run(&sdk);
     databricks::failures_are_told(&sdk);
     databricks::schedules_and_webhooks_fire(&sdk).await;

@@ -67,6 +67,15 @@ impl Sent {
     }
 }
 
+/// Why not all events were sent.
+#[derive(Debug)]
+pub struct Cut<E> {
+    /// What the sink says.
+    pub cause: E,
+    /// How many events it had taken by then; those that it took last may not have arrived.
+    pub taken: u64,
+}
+
 /// Sends events, `rate` in a second at most, and tells now and then how many were sent.
 ///
 /// # Errors
@@ -76,13 +85,13 @@ pub async fn deliver<S: Sink>(
     rate: Option<u64>,
     sink: &mut S,
     mut tell: impl FnMut(&Sent),
-) -> Result<Sent, S::Error> {
+) -> Result<Sent, Cut<S::Error>> {
     let started = Instant::now();
     let mut told = started;
     let mut sent = Sent::default();
     let stride = rate.map_or(STRIDE, |it| (it / 20).clamp(1, STRIDE));
     for (number, event) in (1..).zip(events) {
-        sink.send(&event).await?;
+        sink.send(&event).await.map_err(|cause| Cut { cause, taken: sent.events() })?;
         *sent.topics.entry(event.topic.name()).or_default() += 1;
         if let Some(bad) = event.bad {
             *sent.bad.entry(bad).or_default() += 1;
@@ -98,7 +107,7 @@ pub async fn deliver<S: Sink>(
             }
         }
     }
-    sink.finish().await?;
+    sink.finish().await.map_err(|cause| Cut { cause, taken: sent.events() })?;
     sent.elapsed = started.elapsed();
     Ok(sent)
 }

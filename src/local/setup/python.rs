@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::{Draft, PATIENCE, is_made_from, tool};
 use crate::local::{
+    Progress,
     doctor::Tools,
     error::Result,
     files,
@@ -62,7 +63,7 @@ impl Python {
     }
 
     /// Makes it with `venv` and `pip`, whose own configuration says where packages come from.
-    pub(super) async fn make(self, home: &Home, tools: &Tools) -> Result<()> {
+    pub(super) async fn make(self, home: &Home, tools: &Tools, progress: &(dyn Fn(Progress) + Sync)) -> Result<()> {
         let draft = Draft::begin(self.path(home))?;
         let help = "check that Python's venv module and pip work, and that pip reaches its index; then run the same command again";
         let what = format!("make a Python environment for {}", self.name());
@@ -78,14 +79,49 @@ impl Python {
             "-m",
             "pip",
             "install",
-            "--quiet",
             "--no-input",
             "--disable-pip-version-check",
+            "--progress-bar=off",
             "--require-hashes",
             "--requirement",
         ];
-        run.run(tool(home, &python).args(pip).arg(&requirements)).await?;
+        let tell = |line: &str| {
+            if let Some(message) = told(line) {
+                progress(Progress { part: self.name(), message, done: None });
+            }
+        };
+        run.follow(tool(home, &python).args(pip).arg(&requirements), tell).await?;
 
         draft.complete(self.requirements())
+    }
+}
+
+/// Packages that are smaller come without a word.
+const LARGE: f64 = 10.0;
+
+/// What a line of pip's says that takes long, such as `Downloading pysail-0.7.2-….whl (130.5 MB)`.
+fn told(line: &str) -> Option<String> {
+    if let Some(packages) = line.strip_prefix("Installing collected packages: ") {
+        return Some(format!("installing {} packages", packages.split(", ").count()));
+    }
+    let (file, size) = line.strip_prefix("Downloading ")?.rsplit_once(" (")?;
+    let megabytes: f64 = size.strip_suffix(" MB)")?.parse().ok()?;
+    let name = file.rsplit('/').next().unwrap_or(file).split('-').next()?;
+    (megabytes >= LARGE).then(|| format!("downloading {name} ({megabytes:.0} MB)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_pip_says_only_what_takes_long_is_told() {
+        let large = "Downloading pysail-0.7.2-cp39-abi3-manylinux_2_28_x86_64.whl (130.5 MB)";
+        assert_eq!(told(large).as_deref(), Some("downloading pysail (130 MB)"));
+        assert_eq!(told("Downloading six-1.17.0-py2.py3-none-any.whl (11 kB)"), None);
+        assert_eq!(told("Downloading pytz-2026.1-py2.py3-none-any.whl (0.5 MB)"), None);
+        assert_eq!(told("Collecting pysail[jdbc]==0.7.2 (from -r requirements.txt (line 5))"), None);
+        let all = told("Installing collected packages: pytz, six, pysail");
+        assert_eq!(all.as_deref(), Some("installing 3 packages"));
     }
 }

@@ -386,4 +386,26 @@ def look():
     return seen
 
 
+def as_sent(settings):
+    """Settings without what the service says of each job and task by itself."""
+    echoed = {"format": "MULTI_TASK", "email_notifications": {}, "webhook_notifications": {}}
+    sent = {key: value for key, value in settings.items() if echoed.get(key) != value}
+    return sent | {"tasks": [as_sent(task) for task in sent["tasks"]]} if "tasks" in sent else sent
+
+
+def rendered():
+    """All jobs: what the workspace has of each, and what is left of it by the types of the SDK and of the bundles."""
+    from databricks.bundles.jobs import Job
+
+    w = client()
+    seen = {}
+    for job in w.jobs.list():
+        plain = w.api_client.do("GET", "/api/2.2/jobs/get", query={"job_id": job.job_id})["settings"]
+        assert plain["name"] not in seen, f"two jobs are named {plain['name']}"
+        sdk = w.jobs.get(job.job_id).settings.as_dict()
+        sent = as_sent(plain)
+        seen[plain["name"]] = {"plain": plain, "sdk": sdk, "sent": sent, "bundles": Job.from_dict(sent).as_dict()}
+    return seen
+
+
 print(json.dumps(globals()[WHAT]()))
