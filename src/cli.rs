@@ -46,6 +46,7 @@ verbs! {
     Query: query,
     Dashboard: dashboard,
     State: state,
+    Lock: lock,
     Local: local,
     Doctor: doctor,
     Completions: completions;
@@ -239,7 +240,8 @@ mod tests {
           produce      Fill a stack's topics with the events of a made-up shop
           query        Ask the lake: run SQL over its tables, and show the rows
           dashboard    Open a page of the shop's numbers: sales, products, customers, payments
-          state        Show what is recorded of a stack
+          state        Show what is recorded of a stack, and what was before; put it back
+          lock         See who holds a stack, or end a hold
           local        Run the local cloud by hand: real parts on this machine
           doctor       Check what this machine needs, and say how to install what is missing
           completions  Print what a shell needs to complete verbs, options and stacks

@@ -3,10 +3,13 @@
 //! They never decide, wait for a state, or print.
 
 pub mod aws;
+pub mod bucket;
 pub mod databricks;
 pub mod error;
+pub mod fence;
 pub mod glue;
 pub mod kafka;
+pub mod objects;
 
 pub use error::{Error, Reason};
 

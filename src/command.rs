@@ -3,6 +3,7 @@
 //! A verb loads, connects, asks, reports; what is done, and in which order, is the engine's to decide.
 
 pub mod adopt;
+pub mod audit;
 pub mod build;
 pub mod choice;
 pub mod completions;
@@ -16,7 +17,9 @@ pub mod explain;
 pub mod fault;
 pub mod graph;
 pub mod local;
+pub mod lock;
 pub mod logs;
+pub mod place;
 pub mod produce;
 pub mod project;
 pub mod protect;

@@ -11,6 +11,8 @@ pub mod cli;
 pub mod client;
 /// The verbs: one file each.
 pub mod command;
+/// The replacement of a file at once, durably.
+mod durable;
 /// The engine: compares, orders, waits, and records.
 pub mod engine;
 /// What git knows of commits.

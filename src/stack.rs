@@ -21,6 +21,7 @@ use crate::{
 mod check;
 mod explain;
 mod file;
+mod keep;
 mod links;
 mod mistake;
 mod near;
@@ -37,6 +38,7 @@ pub(crate) mod tests;
 
 pub use explain::{Explained, Explanation, Overrode, explain};
 pub use file::{check_name, find, is_file, names, root, strays};
+pub use keep::Keep;
 pub use mistake::{Code, Mistake, Rejected, SHOWN};
 pub use source::{Place, Source};
 
@@ -51,6 +53,16 @@ const LONGEST: usize = 40;
 /// Holds every mistake there is, not only the first.
 pub fn load(root: &Path, name: &str, kinds: &[&dyn Kind]) -> Result<Stack, Rejected> {
     loaded(root, name, kinds).map(|it| it.stack)
+}
+
+/// Reads where and how a stack is deployed, and nothing else of it.
+///
+/// # Errors
+/// Holds the mistakes that leave it open what that is.
+pub fn settings(root: &Path, name: &str, kinds: &[&dyn Kind]) -> Result<Settings, Rejected> {
+    let file::Files { tree, mut mistakes } = file::read(root, name)?;
+    let settings = check::Check::new(kinds, &mut mistakes).settings_of(&tree);
+    if mistakes.is_empty() { Ok(settings) } else { Err(Rejected::new(name, mistakes)) }
 }
 
 /// A stack with the tree that it was read from.
@@ -147,6 +159,11 @@ pub struct Settings {
     /// The Databricks workspace. Default: what `DATABRICKS_…` variables or `~/.databrickscfg` say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub databricks: Option<Workspace>,
+    /// Where the stack's state is kept: `file`, on this machine, or in a bucket that all machines reach, such as
+    /// `s3://company-state/pipelines`. Default: `file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<keep::KeepText>")]
+    pub state: Option<Keep>,
     /// Tags that every resource gets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,

@@ -12,23 +12,24 @@ use std::{
 /// Which rooms a room may use. Anything else is a layer that leaks.
 const LAYERS: &[(&str, &[&str])] = &[
     ("address", &[]),
+    ("durable", &[]),
     ("git", &[]),
     ("process", &[]),
     ("quantity", &[]),
     ("template", &[]),
     ("client", &["address"]),
     ("artifact", &["address", "client", "template"]),
-    ("local", &["address", "client", "process", "template"]),
+    ("local", &["address", "client", "durable", "process", "template"]),
     ("resource", &["address", "quantity", "client", "template", "artifact"]),
-    ("state", &["address", "client", "process"]),
+    ("state", &["address", "client", "durable", "process"]),
     ("stack", &["address", "resource", "quantity"]),
     ("engine", &["address", "quantity", "resource", "stack", "state"]),
     ("report", &["address", "engine", "stack", "state", "resource"]),
     (
         "command",
         &[
-            "address", "artifact", "client", "engine", "git", "local", "process", "quantity", "report", "resource", "stack",
-            "state", "template",
+            "address", "artifact", "client", "engine", "git", "local", "process", "quantity", "report", "resource",
+            "stack", "state", "template",
         ],
     ),
     ("cli", &["command"]),

@@ -1,7 +1,9 @@
 //! The AWS clients: one per service, built when first used, over one HTTP pool and one load of the credentials.
 
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::Credentials;
@@ -10,7 +12,14 @@ use aws_smithy_http_client::{
     tls::{self, rustls_provider::CryptoMode},
 };
 
-use super::glue;
+use super::{
+    fence::{Fence, Gate, LONGEST},
+    glue,
+    objects::Objects,
+};
+
+/// The longest that one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(35);
 
 /// Where the clients send their requests, and as whom.
 #[derive(Clone, Debug)]
@@ -27,6 +36,7 @@ pub struct Target {
 #[derive(Debug)]
 pub struct Aws {
     config: SdkConfig,
+    gate: Gate,
     athena: OnceLock<aws_sdk_athena::Client>,
     glue: OnceLock<glue::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
@@ -44,7 +54,10 @@ macro_rules! services {
         $(
             #[doc = $doc]
             pub fn $name(&self) -> &$crate_::Client {
-                self.$name.get_or_init(|| $crate_::Client::new(&self.config))
+                self.$name.get_or_init(|| {
+                    let config = $crate_::config::Builder::from(&self.config).interceptor(self.gate.clone());
+                    $crate_::Client::from_conf(config.build())
+                })
             }
         )+
     };
@@ -56,7 +69,8 @@ impl Aws {
         let http = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
-            .operation_attempt_timeout(Duration::from_secs(60))
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(LONGEST)
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(target.region.clone()))
@@ -71,6 +85,7 @@ impl Aws {
         }
         Self {
             config: loader.load().await,
+            gate: Gate::default(),
             athena: OnceLock::new(),
             glue: OnceLock::new(),
             iam: OnceLock::new(),
@@ -95,18 +110,30 @@ impl Aws {
         sts: aws_sdk_sts, "Security Token Service.";
     }
 
-    /// Simple Storage Service. Addressed by path, as virtual hosts do not resolve on loopback.
+    /// Simple Storage Service.
     pub fn s3(&self) -> &aws_sdk_s3::Client {
-        self.s3.get_or_init(|| {
-            let path_style = self.config.endpoint_url().is_some();
-            let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(path_style).build();
-            aws_sdk_s3::Client::from_conf(config)
-        })
+        self.s3.get_or_init(|| aws_sdk_s3::Client::from_conf(self.by_path().interceptor(self.gate.clone()).build()))
     }
 
     /// Glue's Data Catalog.
     pub fn glue(&self) -> &glue::Client {
-        self.glue.get_or_init(|| glue::Client::new(&self.config))
+        self.glue.get_or_init(|| glue::Client::new(&self.config, self.gate.clone()))
+    }
+
+    /// Returns the objects below a prefix of a bucket, through a client of their own that obeys no fence: by them the
+    /// fence is moved.
+    pub fn objects(&self, bucket: &str, prefix: &str) -> Objects {
+        Objects::new(&aws_sdk_s3::Client::from_conf(self.by_path().build()), bucket, prefix)
+    }
+
+    /// Prepares a client that addresses buckets by path where they have no host of their own, as on loopback.
+    fn by_path(&self) -> aws_sdk_s3::config::Builder {
+        aws_sdk_s3::config::Builder::from(&self.config).force_path_style(self.config.endpoint_url().is_some())
+    }
+
+    /// Sends from now on nothing that changes anything unless the fence lets it through.
+    pub fn obey(&self, fence: Arc<Fence>) {
+        self.gate.obey(fence);
     }
 
     /// The region that requests go to.

@@ -4,13 +4,16 @@
 //! the making of a job goes out once, and whether it took effect is for the caller to look up. Nothing is read, neither
 //! files nor the environment, before the first request.
 
-use std::{env, fmt, path::Path};
+use std::{env, fmt, path::Path, sync::Arc};
 
 use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::{Error, Reason, Result};
+use super::{
+    Error, Reason, Result,
+    fence::{Fence, Gate},
+};
 
 mod auth;
 mod config;
@@ -33,12 +36,13 @@ const SERVICE: &str = "databricks";
 pub struct Databricks {
     target: Target,
     connection: OnceCell<Connection>,
+    gate: Gate,
 }
 
 impl Databricks {
     /// Prepares a client. Reads nothing and sends nothing.
     pub fn new(target: Target) -> Self {
-        Self { target, connection: OnceCell::new() }
+        Self { target, connection: OnceCell::new(), gate: Gate::default() }
     }
 
     /// Returns the workspace's address, such as `https://dbc-1234.cloud.databricks.com`, for links.
@@ -75,7 +79,12 @@ impl Databricks {
     }
 
     async fn send(&self, call: Call<'_>) -> Result<Value> {
-        self.connection().await?.send(&call).await
+        self.connection().await?.send(&call, &self.gate).await
+    }
+
+    /// Sends from now on nothing that changes anything unless the fence lets it through.
+    pub fn obey(&self, fence: Arc<Fence>) {
+        self.gate.obey(fence);
     }
 
     /// Collects the items of all pages. `items` names the list within each answer.

@@ -40,13 +40,14 @@ use aws_smithy_types::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Error, Reason, Result};
+use super::{Error, Reason, Result, fence::Gate};
 
 /// A client for Glue.
 #[derive(Debug)]
 pub struct Client {
     config: SdkConfig,
     endpoint: String,
+    gate: Gate,
 }
 
 /// A database, as `GetDatabases` answers and `CreateDatabase` takes it.
@@ -156,12 +157,12 @@ impl ProvideErrorMetadata for Refusal {
 
 impl Client {
     /// Prepares a client. Sends nothing.
-    pub fn new(config: &SdkConfig) -> Self {
+    pub fn new(config: &SdkConfig, gate: Gate) -> Self {
         let region = config.region().map_or("us-east-1", AsRef::as_ref);
         // The endpoints of the AWS General Reference: China's have a domain of their own.
         let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         let own = || format!("https://glue.{region}.{domain}");
-        Self { config: config.clone(), endpoint: config.endpoint_url().map_or_else(own, str::to_owned) }
+        Self { config: config.clone(), endpoint: config.endpoint_url().map_or_else(own, str::to_owned), gate }
     }
 
     /// Lists all databases.
@@ -240,6 +241,7 @@ impl Client {
             .operation_name(name)
             .endpoint_url(&self.endpoint)
             .runtime_plugin(self.signed())
+            .interceptor(self.gate.clone())
             .retry_classifier(TransientErrorClassifier::<Refusal>::new())
             .retry_classifier(AwsErrorCodeClassifier::<Refusal>::new())
             .retry_classifier(HttpStatusCodeClassifier::default())

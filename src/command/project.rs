@@ -17,8 +17,7 @@ use crate::{
     command::{Global, Result, error, local},
     local::{ACCOUNT, REGION},
     resource::{Cx, KINDS, Lives, Scope},
-    stack::{self, Stack, Target},
-    state::{FileStore, Store},
+    stack::{self, Settings, Stack, Target},
     template::Templates,
 };
 
@@ -68,15 +67,6 @@ impl Project {
         Ok(stack::load(&self.root, stack, KINDS)?)
     }
 
-    /// Returns the place of a stack's state.
-    ///
-    /// # Errors
-    /// Says that no stack can have this name: it is part of a path.
-    pub fn store(&self, stack: &str) -> Result<Arc<dyn Store>> {
-        stack::check_name(&self.root, stack)?;
-        Ok(Arc::new(FileStore::new(self.home.join("state").join(format!("{stack}.json")))))
-    }
-
     /// Connects to the cloud that a stack lives in, and makes sure that it is the right account. Starts the local cloud
     /// where `start` says so. The result holds no artifacts yet.
     ///
@@ -93,13 +83,8 @@ impl Project {
                 (Some(at.gateway), Some((ACCOUNT.to_owned(), "local".to_owned())), workspace)
             }
         };
-        let here = endpoint.is_some();
         let aws = Aws::connect(&Endpoint { region: region.clone(), endpoint, keys }).await;
-        let account = if here { ACCOUNT.to_owned() } else { account(&aws).await? };
-        if let Some(wanted) = stack.settings.account.as_ref().filter(|it| !here && **it != account) {
-            let (stack, wanted) = (stack.name.clone(), wanted.clone());
-            return Err(error::Problem::WrongAccount { stack, wanted, found: account }.into());
-        }
+        let account = self.check_account(&stack.name, &stack.settings, &aws).await?;
         Ok(Cx {
             aws: Arc::new(aws),
             databricks: Arc::new(Databricks::new(workspace)),
@@ -110,6 +95,24 @@ impl Project {
             lives: Lives::default(),
             specs: Arc::new(stack.resources.iter().map(|(address, it)| (address.clone(), it.spec.clone())).collect()),
         })
+    }
+
+    /// Returns the account that the credentials belong to, and makes sure that it is the stack's.
+    ///
+    /// # Errors
+    /// Says that it is another, or that it cannot be asked.
+    pub async fn check_account(&self, stack: &str, settings: &Settings, aws: &Aws) -> Result<String> {
+        if settings.target == Target::Local {
+            return Ok(ACCOUNT.to_owned());
+        }
+        let found = account(aws).await?;
+        match &settings.account {
+            Some(wanted) if *wanted != found => {
+                let (stack, wanted) = (stack.to_owned(), wanted.clone());
+                Err(error::Problem::WrongAccount { stack, wanted, found }.into())
+            }
+            _ => Ok(found),
+        }
     }
 }
 
@@ -149,18 +152,6 @@ mod tests {
         let err = check_ports(Some(OsStr::new("fre"))).expect_err("no such ports");
         assert_eq!(err.exit(), crate::command::Exit::Usage);
         assert!(err.diagnostic().to_string().contains("`fre`"), "{err:?}");
-    }
-
-    #[test]
-    fn no_name_of_a_stack_leads_out_of_the_state() {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::create_dir(folder.path().join("stacks")).expect("created");
-        let project = Project { root: folder.path().to_owned(), home: folder.path().join(".ecomctl") };
-        assert!(project.store("local").is_ok());
-        for name in ["../x", "../../x", "/etc/x", "Nope", ""] {
-            let err = project.store(name).err().expect("no name of a stack");
-            assert_eq!(err.exit(), crate::command::Exit::Usage, "{name}");
-        }
     }
 
     #[test]

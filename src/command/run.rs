@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     pin::pin,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -18,13 +18,14 @@ use crate::{
     address::Address,
     artifact,
     command::{
-        Error, Exit, Global, Result,
+        Error, Exit, Global, Result, audit,
         choice::{self, Order, Stale},
         consent::Question,
         error,
         fault::{Incomplete, Reasoned, Refused, Stopped, of_engine, of_session, of_session_at_the_end, of_store},
+        lock::{self, Waiting},
         project::Project,
-        who,
+        state, who,
     },
     engine::{Aim, Engine, Goal, Mandate, Observed, Older, Plan, Saved, Summary},
     git::{self, Age},
@@ -36,12 +37,9 @@ use crate::{
         summary::{Outcome, Outputs, Tally},
     },
     resource::{Cx, KINDS, Kind},
-    stack::Stack,
-    state::{Definition, Document, Edit, Holder, Session, SessionError, TTL},
+    stack::{Keep, Stack},
+    state::{Definition, Document, Edit, Holder, Session, SessionError, Store},
 };
-
-/// Taking the lease is not worth a word unless it takes longer.
-const SILENCE: Duration = Duration::from_secs(2);
 
 /// A stack that is loaded and connected, with its artifacts built.
 pub struct Run {
@@ -56,6 +54,7 @@ pub struct Run {
     /// What kinds are handed.
     pub cx: Cx,
     verbose: bool,
+    waiting: Waiting,
     started: Instant,
 }
 
@@ -87,7 +86,16 @@ impl Run {
         );
         let (artifacts, mut cx) = (artifacts.map_err(|err| Error::new(Exit::Build, err))?, cx?);
         cx.artifacts = Arc::new(artifacts);
-        Ok(Self { terminal, project, stack, kinds: KINDS, cx, verbose: global.verbose, started })
+        Ok(Self {
+            terminal,
+            project,
+            stack,
+            kinds: KINDS,
+            cx,
+            verbose: global.verbose,
+            waiting: Waiting::default(),
+            started,
+        })
     }
 
     /// Returns the engine for this stack.
@@ -100,28 +108,37 @@ impl Run {
     /// # Errors
     /// Says why it cannot be read.
     pub async fn document(&self) -> Result<Document> {
-        let stored = self.project.store(&self.stack.name)?.load().await;
+        let stored = self.store()?.load().await;
         Ok(stored.map_err(of_store)?.map(|it| it.0).unwrap_or_default())
     }
 
-    /// Takes the lease.
+    /// Waits for another run, where the user says so.
+    #[must_use]
+    pub fn waiting(self, waiting: Waiting) -> Self {
+        Self { waiting, ..self }
+    }
+
+    fn store(&self) -> Result<Arc<dyn Store>> {
+        self.project.store(&self.stack.name, &self.stack.settings, &self.cx.aws)
+    }
+
+    /// Takes the lease. From here on, nothing is sent that it may not outlive.
     ///
     /// # Errors
     /// Says who holds it.
-    async fn hold(&self) -> Result<(Session, Holder)> {
+    async fn hold(&self, verb: &'static str) -> Result<(Session, Holder)> {
         let holder = who::holder(&self.project.root);
-        let mut session = pin!(Session::acquire(self.project.store(&self.stack.name)?, holder.clone()));
-        let taken = tokio::time::timeout(SILENCE, &mut session).await;
-        let session = if let Ok(it) = taken {
-            it
-        } else {
-            let most = human::duration(TTL);
-            self.terminal.note(&format!(
-                "another run's lease on this stack is from the future; watching for up to {most} whether that run lives"
-            ));
-            session.await
-        };
-        Ok((session.map_err(of_session)?, holder))
+        let session = lock::take(self.store()?, &holder, verb, self.waiting, self.terminal).await?;
+        if let (Some(Keep::S3 { bucket, prefix }), true) = (&self.stack.settings.state, session.document().is_new()) {
+            let objects = self.cx.aws.objects(bucket, prefix);
+            if let Err(err) = state::check_bucket(&self.stack.name, &objects, self.terminal).await {
+                session.release().await.map_err(of_session)?;
+                return Err(err);
+            }
+        }
+        self.cx.aws.obey(session.fence());
+        self.cx.databricks.obey(session.fence());
+        Ok((session, holder))
     }
 
     /// Looks at everything that the stack defines or owns.
@@ -210,13 +227,19 @@ impl Run {
     /// # Errors
     /// Says what is refused or incomplete, and how to continue.
     pub async fn change(&self, order: &Order) -> Result<Exit> {
-        let (session, holder) = self.hold().await?;
+        let (session, holder) = self.hold(order.verb()).await?;
         let result = self.change_within(&session, &holder, order).await;
         if let Ok(None) = result {
             // Requests may still be under way: the lease stays, and ends with this process.
             return Err(Error::new(Exit::Incomplete, Stopped { stack: self.stack.name.clone() }));
         }
         let released = session.release().await.map_err(of_session_at_the_end);
+        if let Err(err) = &released
+            && err.exit() == Exit::Locked
+        {
+            // Whatever else went wrong, that another run took over is what the user must know.
+            return released.map(|()| Exit::Locked);
+        }
         let exit = result?.unwrap_or(Exit::Incomplete);
         released.map(|()| exit)
     }
@@ -238,6 +261,7 @@ impl Run {
                 None => return Ok(None),
             }
         };
+        session.account(audit::account(&summary));
         let same = document.definition.as_ref().is_some_and(|it| it.hash == plan.definition);
         let applied = if plan.is_empty() { !same } else { !summary.done.is_empty() };
         let mut defined = Ok(());

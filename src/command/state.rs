@@ -1,23 +1,32 @@
-//! `ecomctl state`: what is recorded of a stack.
+//! `ecomctl state`: what is recorded of a stack, what was before, and how to put that back.
+
+mod history;
+mod init;
+mod repair;
+mod rollback;
+
+pub(super) use init::check as check_bucket;
 
 use clap::Subcommand;
+use miette::Diagnostic;
 
 use crate::{
     command::{
-        Exit, Global, Result, error,
+        Error, Exit, Global, Result, error,
         fault::of_store,
         project::{Project, StackArg},
         who,
     },
-    report::{self, Terminal, human},
+    report::{self, Terminal, Tone, human},
     stack,
-    state::{Document, Record, Status},
+    state::{Document, Record},
 };
 
-/// Show what is recorded of a stack
+/// Show what is recorded of a stack, and what was before; put it back
 ///
 /// The state says which resources are the stack's own and what was applied last. It holds no secret. Without
 /// it, what the stack's file names is found again by its name and tags; what the file no longer names is not.
+/// It is kept in a file of this machine, or, where the stack's file says `state: s3://bucket/prefix`, in a bucket.
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_value_name = "VERB",
@@ -25,7 +34,11 @@ use crate::{
     after_help = "\
 Examples:
   ecomctl state show local
-  ecomctl state show local --json    the whole document
+  ecomctl state show local --json        the whole document
+  ecomctl state history staging          who changed what, and when
+  ecomctl state rollback staging 41      record again what was recorded then; changes nothing but the record
+  ecomctl state repair staging           replace a damaged state by its newest copy
+  ecomctl state init staging             make the bucket that the stack's file names, or make it safe
 "
 )]
 pub struct Args {
@@ -37,29 +50,92 @@ pub struct Args {
 enum Verb {
     /// List the records of a stack
     Show(StackArg),
+    /// List who changed a stack, when, and what became of it
+    History(history::Args),
+    /// Record again what was recorded before, as a new serial; changes nothing but the record
+    Rollback(rollback::Args),
+    /// Replace a damaged state by its newest copy
+    Repair(repair::Args),
+    /// Make the bucket that holds the state, or make it safe: private, with versions
+    Init(StackArg),
+}
+
+/// The flag that gives consent beforehand.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+struct Yes {
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Nobody consented.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum Refused {
+    /// Nobody is there to be asked.
+    #[error("changing the state needs your consent, and nobody is there to ask; nothing was changed")]
+    #[diagnostic(code(ecomctl::consent), help("if what is shown above is what you want: {command} --yes"))]
+    Unasked {
+        /// The command that gives it.
+        command: String,
+    },
+    /// The answer was another.
+    #[error("`{answer}` is not the stack's name; nothing was changed")]
+    #[diagnostic(code(ecomctl::consent), help("run the same command again, and type `{stack}`"))]
+    Declined {
+        /// What was typed.
+        answer: String,
+        /// What should have been.
+        stack: String,
+    },
+}
+
+/// Does what the arguments ask for.
+///
+/// # Errors
+/// Says why the state cannot be read or written.
+pub async fn run(args: Args, global: &Global) -> Result<Exit> {
+    let (terminal, project) = (global.terminal(), Project::open(global)?);
+    match args.verb {
+        Verb::Show(it) => show(&it.stack, &project, terminal).await?,
+        Verb::History(it) => history::run(it, &project, global).await?,
+        Verb::Rollback(it) => rollback::run(it, &project, terminal).await?,
+        Verb::Repair(it) => repair::run(it, &project, terminal).await?,
+        Verb::Init(it) => init::run(&it.stack, &project, terminal).await?,
+    }
+    Ok(Exit::Done)
+}
+
+impl Yes {
+    /// Asks for the stack's name, unless consent was given.
+    fn settle(self, stack: &str, sentence: &str, command: String, terminal: Terminal) -> Result<()> {
+        if self.yes {
+            return Ok(());
+        }
+        let prompt = format!("{}\nType the name of the stack to go on:", terminal.err.paint(Tone::Bad, sentence));
+        match terminal.ask(&prompt) {
+            Some(answer) if answer == stack => Ok(()),
+            Some(answer) => Err(Error::new(Exit::Refused, Refused::Declined { answer, stack: stack.to_owned() })),
+            None => Err(Error::new(Exit::Refused, Refused::Unasked { command })),
+        }
+    }
 }
 
 /// Shows the state, without looking at the provider.
-///
-/// # Errors
-/// Says why it cannot be read.
-pub async fn run(args: Args, global: &Global) -> Result<Exit> {
-    let Verb::Show(StackArg { stack }) = args.verb;
-    let (terminal, project) = (global.terminal(), Project::open(global)?);
-    let stored = project.store(&stack)?.load().await.map_err(of_store)?;
+async fn show(stack: &str, project: &Project, terminal: Terminal) -> Result<()> {
+    let stored = project.find_store(stack).await?.load().await.map_err(of_store)?;
     if stored.is_none() {
         // A stack whose file is gone may still have a state; one that has neither does not exist.
-        stack::find(&project.root, &stack)?;
+        stack::find(&project.root, stack)?;
     }
     match stored {
         Some((document, _)) if terminal.json => {
             terminal.print(&serde_json::to_string(&document).map_err(error::internal)?);
         }
-        Some((document, _)) => terminal.print(&text(&stack, &document, terminal)),
+        Some((document, _)) => terminal.print(&text(stack, &document, terminal)),
         None if terminal.json => terminal.print("null"),
         None => terminal.print(&format!("Nothing is recorded of `{stack}`: it was never applied from here.")),
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn text(stack: &str, document: &Document, terminal: Terminal) -> String {
@@ -78,12 +154,6 @@ fn text(stack: &str, document: &Document, terminal: Terminal) -> String {
 }
 
 fn row(address: String, it: &Record) -> Vec<String> {
-    let status = match it.status {
-        Status::Creating => "creating",
-        Status::Ready => "ready",
-        Status::Updating => "updating",
-        Status::Replacing => "replacing",
-        Status::Deleting => "deleting",
-    };
-    vec![address, format!("{status}{}", if it.protect { ", protected" } else { "" }), it.physical.clone()]
+    let protected = if it.protect { ", protected" } else { "" };
+    vec![address, format!("{}{protected}", it.status.name()), it.physical.clone()]
 }

@@ -5,6 +5,7 @@ use crate::{
         Exit, Global, Result,
         choice::Order,
         consent::Consent,
+        lock::Waiting,
         project::StackArg,
         run::{Needs, Run},
     },
@@ -27,6 +28,8 @@ pub struct Args {
     stack: StackArg,
     #[command(flatten)]
     consent: Consent,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// Asks and deletes.
@@ -35,6 +38,6 @@ pub struct Args {
 /// Says what went wrong, and what to run next.
 pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     // What is to be deleted may live in the local cloud's files, which only the running cloud can reach.
-    let run = Run::begin(&args.stack.stack, Needs { start: true, build: false }, global).await?;
+    let run = Run::begin(&args.stack.stack, Needs { start: true, build: false }, global).await?.waiting(args.waiting);
     run.change(&Order { aim: Goal::Teardown.into(), saved: None, consent: args.consent }).await
 }

@@ -3,9 +3,10 @@
 use crate::{
     address::Address,
     command::{
-        Error, Exit, Global, Result, error,
+        Error, Exit, Global, Result, audit, error,
         error::Problem,
         fault::{of_session, of_store},
+        lock::{self, Waiting},
         project::{Project, StackArg},
         who,
     },
@@ -35,6 +36,8 @@ pub struct Named {
     /// What is meant, such as `topic.orders`
     #[arg(value_name = "ADDRESS", required = true)]
     addresses: Vec<Address>,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// Ends the protection of all that are named, or of none.
@@ -51,12 +54,13 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
 /// Says which is not recorded, or who holds the stack.
 pub async fn set(named: Named, protect: bool, global: &Global) -> Result<Exit> {
     let (terminal, project) = (global.terminal(), Project::open(global)?);
-    let Named { stack: StackArg { stack }, addresses } = named;
-    let store = project.store(&stack)?;
+    let Named { stack: StackArg { stack }, addresses, waiting } = named;
+    let verb = if protect { "protect" } else { "unprotect" };
+    let store = project.find_store(&stack).await?;
     if store.load().await.map_err(of_store)?.is_none() {
         return Err(unknown(&stack, &addresses[0]));
     }
-    let session = Session::acquire(store, who::holder(&project.root)).await.map_err(of_session)?;
+    let session = lock::take(store, &who::holder(&project.root), verb, waiting, terminal).await?;
     let changed = record(&session, &stack, &addresses, protect).await;
     let released = session.release().await.map_err(of_session);
     let changed = changed?;
@@ -93,6 +97,7 @@ async fn record(session: &Session, stack: &str, addresses: &[Address], protect: 
     let edit = |(address, record): &(&Address, &Record)| {
         Edit::Put((*address).clone(), Box::new(Record { protect, ..(*record).clone() }))
     };
+    session.account(audit::done(if protect { "protect" } else { "unprotect" }, differ.iter().map(|it| it.0)));
     session.record(differ.iter().map(edit).collect()).await.map_err(of_session)?;
     Ok(differ.into_iter().map(|it| it.0.clone()).collect())
 }

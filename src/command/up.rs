@@ -7,6 +7,7 @@ use crate::{
         Exit, Global, Result,
         choice::{self, Choice, Order},
         consent::Consent,
+        lock::Waiting,
         project::StackArg,
         run::{Needs, Run},
     },
@@ -37,6 +38,8 @@ pub struct Args {
     plan: Option<PathBuf>,
     #[command(flatten)]
     consent: Consent,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// Plans and applies.
@@ -49,7 +52,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         Some(path) => Some((Box::new(choice::read(&path, stack)?), path)),
         None => None,
     };
-    let run = Run::begin(stack, Needs { start: true, build: true }, global).await?;
+    let run = Run::begin(stack, Needs { start: true, build: true }, global).await?.waiting(args.waiting);
     let aim = match &saved {
         Some((it, _)) => Aim { allow_older: args.choice.allow_older, ..it.aim() },
         None => args.choice.aim(),

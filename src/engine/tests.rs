@@ -1,6 +1,7 @@
 //! The engine over a simulated cloud that fails, lies and stops answering: whatever happens, running again converges.
 
 mod asked;
+mod commits;
 mod explore;
 mod planner;
 mod unsettled;
@@ -164,16 +165,33 @@ impl Rig {
 
     /// The same, interrupted after the first event that is the one meant.
     async fn run_until(&self, stack: &Stack, aim: impl Into<Aim>, is_it: impl Fn(&Event) -> bool) -> Option<Summary> {
+        self.run_on(self.store(), stack, aim, is_it).await
+    }
+
+    /// The same, with its state elsewhere.
+    async fn run_on(
+        &self,
+        store: Arc<dyn Store>,
+        stack: &Stack,
+        aim: impl Into<Aim>,
+        is_it: impl Fn(&Event) -> bool,
+    ) -> Option<Summary> {
         // A kill that came when the run before was over is not meant for this one.
         self.killed.notified().now_or_never();
         tokio::select! {
             biased;
             () = self.killed.notified() => None,
-            summary = self.until_its_end(stack, aim, is_it) => Some(summary),
+            summary = self.until_its_end(store, stack, aim, is_it) => Some(summary),
         }
     }
 
-    async fn until_its_end(&self, stack: &Stack, aim: impl Into<Aim>, is_it: impl Fn(&Event) -> bool) -> Summary {
+    async fn until_its_end(
+        &self,
+        store: Arc<dyn Store>,
+        stack: &Stack,
+        aim: impl Into<Aim>,
+        is_it: impl Fn(&Event) -> bool,
+    ) -> Summary {
         let fakes = self.kinds();
         let kinds: Vec<&dyn Kind> = fakes.iter().map(|it| it as &dyn Kind).collect();
         // No process has this number, so a later run of this machine takes over at once.
@@ -187,7 +205,7 @@ impl Rig {
             ci: None,
             commit: None,
         };
-        let session = Session::acquire(self.store(), holder).await.expect("free");
+        let session = Session::acquire(store, holder).await.expect("free");
         let cx = cx();
         let engine = Engine { kinds: &kinds, cx: &cx, stack };
         let observed = engine.observe(session.document()).await.expect("readable");

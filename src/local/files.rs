@@ -2,13 +2,14 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom},
     path::Path,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::error::{Error, Result};
+use crate::durable;
 
 /// Creates a directory and those above it.
 pub(crate) fn create_dir(path: &Path) -> Result<()> {
@@ -35,16 +36,8 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
 
 /// Replaces a file at once. Only its owner may read it.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    create_dir(dir)?;
-    let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|err| Error::io("write", path.display(), err))
+    create_dir(path.parent().unwrap_or(Path::new(".")))?;
+    durable::replace(path, content).map_err(|err| Error::io("write", path.display(), err))
 }
 
 /// Replaces a file with a value's JSON.

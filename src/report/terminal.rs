@@ -112,6 +112,20 @@ impl Terminal {
         line(&mut io::stderr().lock(), text).ok();
     }
 
+    /// Writes a remark: for people, or as an event.
+    pub fn remark(&self, event: &str, message: &str) {
+        if self.json {
+            self.note(&serde_json::json!({ "event": event, "message": message }).to_string());
+        } else {
+            self.note(message);
+        }
+    }
+
+    /// Writes a result: for people, or as JSON.
+    pub fn tell(&self, json: &serde_json::Value, text: &str) {
+        if self.json { self.print(&json.to_string()) } else { self.print(text) }
+    }
+
     /// Clears the screen of the result, where it is a screen.
     pub fn clear(&self) {
         if self.out.width.is_some() {

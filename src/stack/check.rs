@@ -81,6 +81,11 @@ impl<'a> Check<'a> {
         contents
     }
 
+    /// Checks the settings alone.
+    pub(super) fn settings_of(&mut self, tree: &Node) -> Settings {
+        tree.entry("stack").map(|it| self.settings(it)).unwrap_or_default()
+    }
+
     fn settings(&mut self, entry: &Entry) -> Settings {
         if entry.node.is_null() || !self.is_map(entry, "`stack`") {
             return Settings::default();

@@ -1,16 +1,20 @@
 //! The record format. Changes here need an upgrade path: documents outlive the program that wrote them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::session::TTL;
 use crate::{address::Address, process};
 
 /// The version of the record format that this program writes, and the newest that it reads.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The state of one stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +44,8 @@ pub struct Lease {
     pub epoch: u64,
     /// Who holds it.
     pub holder: Holder,
+    /// What for, such as `up`; empty where that is not told.
+    pub verb: String,
     /// Since when.
     pub since: Timestamp,
     /// When it was last renewed.
@@ -49,6 +55,21 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Says how long it still lives, whatever it claims of its own lifetime; `None` once it has expired.
+    pub fn remaining(&self) -> Option<Duration> {
+        let lease = Self { ttl_seconds: self.ttl_seconds.min(TTL.as_secs()), ..self.clone() };
+        Duration::try_from(lease.expires().duration_since(Timestamp::now())).ok().filter(|it| !it.is_zero())
+    }
+
+    /// Says who holds it since when, for people.
+    pub(super) fn describe(&self) -> String {
+        let Holder { user, host, pid, ci, .. } = &self.holder;
+        let ci = ci.as_ref().map(|it| format!(", {it}")).unwrap_or_default();
+        let verb = if self.verb.is_empty() { String::new() } else { format!("`{}`, ", self.verb) };
+        let since = self.since.strftime("%Y-%m-%d %H:%M:%S UTC");
+        format!("another run holds this stack: {user}@{host} ({verb}process {pid}{ci}) since {since}")
+    }
+
     /// Says when the lease expires if nobody renews it.
     pub fn expires(&self) -> Timestamp {
         let ttl = jiff::SignedDuration::from_secs(i64::try_from(self.ttl_seconds).unwrap_or(i64::MAX));
@@ -130,6 +151,19 @@ pub enum Status {
     Deleting,
 }
 
+impl Status {
+    /// Returns its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Ready => "ready",
+            Self::Updating => "updating",
+            Self::Replacing => "replacing",
+            Self::Deleting => "deleting",
+        }
+    }
+}
+
 impl Holder {
     /// Says whether the holder is certainly no more: it ran on this machine, and its process is gone.
     pub fn is_dead(&self, host: &str) -> bool {
@@ -150,6 +184,13 @@ impl Document {
             definition: None,
             resources: BTreeMap::new(),
         }
+    }
+}
+
+impl Document {
+    /// Says whether nothing was ever recorded in it.
+    pub fn is_new(&self) -> bool {
+        self.definition.is_none() && self.resources.is_empty()
     }
 }
 

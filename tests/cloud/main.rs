@@ -16,18 +16,22 @@ mod kills;
 mod place;
 mod plans;
 mod proxy;
+mod runs;
 mod share;
 mod signals;
+mod stores;
 mod told;
 mod work;
 mod world;
 mod writes;
+mod zombie;
 
 use ecomctl::state::{FileStore, Holder, Session};
 use fault::Fault;
 use place::{Place, STACK};
 use share::Share;
 use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::Mutex;
 use work::Work;
 
 /// What the stack defines, by kind. Schemas live in their database and are seen by `diff` only.
@@ -46,8 +50,22 @@ const DEFINED: [(&str, usize); 12] = [
     ("workgroup", 1),
 ];
 
+/// A machine has room for one local cloud at a time.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_is_one_runs_at_a_time_wherever_it_is_kept() {
+    let _turn = TURN.lock().await;
+    let place = Place::bare().await;
+    let bucket = stores::bucket(&place).await;
+    stores::both_stores_conform(&place, &bucket).await;
+    runs::ten_at_once_work_one_by_one(&place, &bucket).await;
+    zombie::a_run_that_stood_still_changes_nothing_more(&place, &bucket).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pipeline_lives_and_dies_as_promised() {
+    let _turn = TURN.lock().await;
     let place = Place::start().await;
     let nothing = world::everything(&place).await;
     assert_eq!(nothing, [""; 0], "the cloud is new");

@@ -101,6 +101,19 @@ impl Place {
         fs::create_dir_all(&home).expect("created");
         symlink(scratch.join("artifacts/artifacts"), home.join("artifacts")).expect("linked");
 
+        Self::on(dir).await
+    }
+
+    /// Starts a local cloud with a project that has no stack yet.
+    pub(crate) async fn bare() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::create_dir_all(dir.path().join("project/stacks")).expect("created");
+        fs::create_dir_all(dir.path().join("home")).expect("created");
+        Self::on(dir).await
+    }
+
+    async fn on(dir: TempDir) -> Self {
+        let (home, scratch) = (dir.path().join("home"), Path::new(env!("CARGO_TARGET_TMPDIR")));
         let cloud = Home::with_program(&home, Path::new(env!("CARGO_BIN_EXE_ecomctl"))).expect("a home");
         let cloud = cloud.with_software(&scratch.join("software")).expect("software").with_free_ports();
         let guard = Stop(&home);
@@ -116,15 +129,34 @@ impl Place {
 
     /// Runs the program to its end, without a terminal, its requests going through the proxy.
     pub(crate) async fn run(&self, args: &[&str]) -> Ended {
-        self.run_in(Mode::Watch, args).await
+        self.run_as(Mode::Watch, args).await
     }
 
     /// Does so in another mode.
-    pub(crate) async fn run_in(&self, mode: Mode, args: &[&str]) -> Ended {
-        let (begun, watch) = (Instant::now(), self.proxy.watch(mode).await);
-        let child = self.spawn(args, &watch);
-        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
-        let late = |_| panic!("{args:?} takes longer than {PATIENCE:?}, having asked {:#?}", watch.seen());
+    pub(crate) async fn run_as(&self, mode: Mode, args: &[&str]) -> Ended {
+        self.watch(&self.project(), PATIENCE, args, self.proxy.watch(mode).await).await
+    }
+
+    /// Does so, for a run that may take longer.
+    pub(crate) async fn run_within(&self, patience: Duration, args: &[&str]) -> Ended {
+        self.watch(&self.project(), patience, args, self.proxy.watch(Mode::Watch).await).await
+    }
+
+    /// Does so in another checkout of the project, where it may have to wait for runs elsewhere.
+    pub(crate) async fn run_in(&self, project: &Path, args: &[&str]) -> Ended {
+        self.watch(project, PATIENCE * 2, args, self.proxy.watch(Mode::Watch).await).await
+    }
+
+    /// Writes a stack's file.
+    pub(crate) fn define(&self, stack: &str, text: &str) {
+        fs::write(self.project().join(format!("stacks/{stack}.yaml")), text).expect("written");
+    }
+
+    async fn watch(&self, project: &Path, patience: Duration, args: &[&str], watch: Watch) -> Ended {
+        let begun = Instant::now();
+        let child = self.spawn(project, args, &watch);
+        let output = tokio::time::timeout(patience, child.wait_with_output()).await;
+        let late = |_| panic!("{args:?} takes longer than {patience:?}, having asked {:#?}", watch.seen());
         let output = output.unwrap_or_else(late).expect("it ran");
         // Its number may soon be another's.
         watch.client(0);
@@ -139,11 +171,11 @@ impl Place {
         Ended { code, out, err, asked: watch.seen(), failures: watch.failures(), elapsed: begun.elapsed() }
     }
 
-    /// Starts the program without a terminal, its requests going through the proxy.
-    pub(crate) fn spawn(&self, args: &[&str], watch: &Watch) -> Child {
+    /// Starts the program on a project, without a terminal, its requests going through the proxy.
+    pub(crate) fn spawn(&self, project: &Path, args: &[&str], watch: &Watch) -> Child {
         let child = Command::new(env!("CARGO_BIN_EXE_ecomctl"))
             .arg("-C")
-            .arg(self.dir.path().join("project"))
+            .arg(project)
             .args(args)
             .env("ECOMCTL_HOME", self.home())
             .env("AWS_ENDPOINT_URL", &watch.gateway)
@@ -170,6 +202,11 @@ impl Place {
     /// The file of the stack's state.
     pub(crate) fn state_file(&self) -> PathBuf {
         self.home().join("state").join(format!("{STACK}.json"))
+    }
+
+    /// Where the stacks' files are.
+    pub(crate) fn project(&self) -> PathBuf {
+        self.dir.path().join("project")
     }
 
     /// Where the program keeps its own files.
@@ -214,6 +251,12 @@ impl Ended {
     /// Checks the exit code.
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// Checks that the result holds a text.
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.out.contains(text), "{text}\n{}\n{}", self.out, self.err);
         self
     }
 

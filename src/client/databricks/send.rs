@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{Hidden, SERVICE, auth::Authority, config::Config, fault, unusable};
-use crate::client::{Error, Reason, Result};
+use crate::client::{
+    Error, Reason, Result,
+    fence::{self, Gate},
+};
 
-/// The longest that one call may take with all its attempts: less than the 45 s after which a run's lease might be
-/// another's.
-const DEADLINE: Duration = Duration::from_secs(40);
 /// The longest that one attempt may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest wait for a connection.
@@ -96,11 +96,14 @@ impl Connection {
     }
 
     /// Sends a call and returns its answer; nothing is `null`.
-    pub(super) async fn send(&self, call: &Call<'_>) -> Result<Value> {
-        let end = Instant::now() + DEADLINE;
+    pub(super) async fn send(&self, call: &Call<'_>, gate: &Gate) -> Result<Value> {
+        let end = Instant::now() + fence::LONGEST;
         let mut attempts = 0;
         loop {
             attempts += 1;
+            if call.method != Method::GET {
+                gate.pass().map_err(|it| Error::new(SERVICE, call.operation, Reason::Unavailable, it.to_string()))?;
+            }
             let (err, pause, sent) = match self.attempt(call, end).await {
                 Attempt::Done(it) => return Ok(it),
                 Attempt::Failed(err) => return Err(err),

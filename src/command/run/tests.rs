@@ -106,6 +106,7 @@ async fn run(home: &std::path::Path) -> Run {
             specs: Arc::default(),
         },
         verbose: false,
+        waiting: Waiting::default(),
         started: Instant::now(),
     }
 }
@@ -135,7 +136,7 @@ async fn from_nothing_to_nothing() {
     assert_eq!((document.lease, document.definition), (None, None), "the lease is given back, and nothing was applied");
 
     DENIES.store(false, Ordering::SeqCst);
-    let blocked = home.path().join("state/test.new");
+    let blocked = home.path().join("state/test.json.new");
     *BLOCKS.lock().expect("nobody panicked") = Some(blocked.clone());
     let ended_at = run.change(&order(Goal::Up, &no)).await.expect_err("the state could not be written");
     assert_eq!((ended_at.exit(), jars()), (Exit::Incomplete, 1), "{ended_at:?}");
@@ -143,7 +144,7 @@ async fn from_nothing_to_nothing() {
     *BLOCKS.lock().expect("nobody panicked") = None;
     std::fs::remove_dir(blocked).expect("removed");
     // The lease could not be given back either, and this process, which held it, still runs.
-    let store = run.project.store("test").expect("a name");
+    let store = run.store().expect("a name");
     let (document, etag) = store.load().await.expect("readable").expect("there");
     store.swap(&Document { lease: None, ..document }, Some(&etag)).await.expect("written");
     assert_eq!(ended(run.change(&order(Goal::Up, &no)).await), Exit::Done);
@@ -158,7 +159,7 @@ async fn from_nothing_to_nothing() {
 
     let mut other = who::holder(home.path());
     other.host = "elsewhere".to_owned();
-    let held = Session::acquire(run.project.store("test").expect("a name"), other).await.expect("a lease");
+    let held = Session::acquire(run.store().expect("a name"), other).await.expect("a lease");
     assert_eq!(ended(run.change(&order(Goal::Up, &no)).await), Exit::Locked);
     let document = run.document().await.expect("a state can be read while another run holds the lease");
     assert!(run.plan(&document, &Goal::Up.into()).await.expect("a plan").0.is_empty());

@@ -1,18 +1,17 @@
 //! The gateway's memory: one JSON document per service, replaced as a whole before any change is acknowledged.
 //!
-//! Written to a temporary file, flushed, renamed, and the folder flushed, so that a crash leaves the old document or the
-//! new one. Not shared between processes.
+//! A crash leaves the old document or the new one. Not shared between processes.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::{Path, PathBuf},
+    fs, io,
+    path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::call::Fault;
+use crate::durable;
 
 /// A document of type `T` and its file.
 #[derive(Debug)]
@@ -47,21 +46,15 @@ impl<T: Serialize + DeserializeOwned + Clone + Default + Send + Sync + 'static> 
         let answer = change(&mut next)?;
         let next = Arc::new(next);
         let (path, document) = (self.path.clone(), Arc::clone(&next));
-        let written = tokio::task::spawn_blocking(move || replace(&path, document.as_ref())).await;
+        let written = tokio::task::spawn_blocking(move || {
+            durable::replace(&path, &serde_json::to_vec_pretty(document.as_ref())?)
+        });
+        let written = written.await;
         let failed = |err: String| Fault::new(500, "InternalFailure", format!("cannot write the records: {err}"));
         written.map_err(|err| failed(err.to_string()))?.map_err(|err| failed(err.to_string()))?;
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(answer)
     }
-}
-
-fn replace(path: &Path, document: &impl Serialize) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&serde_json::to_vec_pretty(document)?)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -1,0 +1,104 @@
+//! Where a stack's state is: the store that its file names, connected.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    client::aws::{Aws, Target as Endpoint},
+    command::{Result, local, project::Project},
+    local::{ACCOUNT, REGION},
+    resource::KINDS,
+    stack::{self, Keep, Settings, Target},
+    state::{FileStore, S3Store, Store},
+};
+
+/// How long the state may take before that is worth a word.
+pub const SILENCE: Duration = Duration::from_secs(2);
+
+impl Project {
+    /// Returns the place of a stack's state, as its file says; in a file of this machine where the stack has no file any
+    /// more. Does not start the local cloud.
+    ///
+    /// # Errors
+    /// Says that no stack can have this name, as it is part of a path; or why its settings cannot be read.
+    pub async fn find_store(&self, stack: &str) -> Result<Arc<dyn Store>> {
+        stack::check_name(&self.root, stack)?;
+        if !stack::is_file(&self.root, stack) {
+            return self.file_store(stack);
+        }
+        let settings = stack::settings(&self.root, stack, KINDS)?;
+        if matches!(settings.state, None | Some(Keep::File)) {
+            return self.file_store(stack);
+        }
+        let aws = self.aws(&settings).await?;
+        self.store(stack, &settings, &aws)
+    }
+
+    /// Returns the place of the state of a stack with these settings.
+    ///
+    /// # Errors
+    /// Says that no stack can have this name: it is part of a path.
+    pub fn store(&self, stack: &str, settings: &Settings, aws: &Aws) -> Result<Arc<dyn Store>> {
+        match settings.state.clone().unwrap_or_default() {
+            Keep::File => self.file_store(stack),
+            Keep::S3 { bucket, prefix } => {
+                stack::check_name(&self.root, stack)?;
+                let prefix = [prefix.as_str(), stack].join("/");
+                Ok(Arc::new(S3Store::new(aws.objects(&bucket, &prefix))))
+            }
+        }
+    }
+
+    fn file_store(&self, stack: &str) -> Result<Arc<dyn Store>> {
+        stack::check_name(&self.root, stack)?;
+        Ok(Arc::new(FileStore::new(self.home.join("state").join(format!("{stack}.json")))))
+    }
+
+    /// Connects to the cloud that a stack with these settings lives in.
+    ///
+    /// # Errors
+    /// Says that the local cloud does not run.
+    pub async fn aws(&self, settings: &Settings) -> Result<Aws> {
+        let region = settings.region.clone().unwrap_or_else(|| REGION.to_owned());
+        let (endpoint, keys) = match settings.target {
+            Target::Aws => (None, None),
+            Target::Local => {
+                let at = local::endpoints(&self.home, false, &|_| ()).await?;
+                (Some(at.gateway), Some((ACCOUNT.to_owned(), "local".to_owned())))
+            }
+        };
+        Ok(Aws::connect(&Endpoint { region, endpoint, keys }).await)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_name_of_a_stack_leads_out_of_the_state() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("stacks")).expect("created");
+        let project = Project { root: folder.path().to_owned(), home: folder.path().join(".ecomctl") };
+        assert!(project.find_store("local").await.is_ok());
+        for name in ["../x", "../../x", "/etc/x", "Nope", ""] {
+            let err = project.find_store(name).await.err().expect("no name of a stack");
+            assert_eq!(err.exit(), crate::command::Exit::Usage, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stacks_file_says_where_its_state_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stacks = folder.path().join("stacks");
+        std::fs::create_dir(&stacks).expect("created");
+        let project = Project { root: folder.path().to_owned(), home: folder.path().join(".ecomctl") };
+        std::fs::write(stacks.join("far.yaml"), "stack:\n  state: s3://states/team/\n").expect("written");
+        let store = project.find_store("far").await.expect("a store");
+        assert_eq!(store.place(), "s3://states/team/far/state.json");
+        std::fs::write(stacks.join("far.yaml"), "stack:\n  state: s3://states\n").expect("written");
+        assert_eq!(project.find_store("far").await.expect("a store").place(), "s3://states/far/state.json");
+        std::fs::write(stacks.join("far.yaml"), "stack:\n  state: gs://states\n").expect("written");
+        let err = project.find_store("far").await.err().expect("no place");
+        assert_eq!(err.exit(), crate::command::Exit::Rejected);
+    }
+}

@@ -1,0 +1,75 @@
+//! `ecomctl state repair`: replaces a damaged state by its newest copy, or by none.
+
+use serde_json::json;
+
+use super::Yes;
+use crate::{
+    command::{
+        Result,
+        fault::of_store,
+        project::{Project, StackArg},
+    },
+    report::{Terminal, human},
+    stack,
+    state::{Archive, Document, StoreError},
+};
+
+/// What is mended.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    stack: StackArg,
+    #[command(flatten)]
+    yes: Yes,
+}
+
+/// Looks whether the state is damaged, says what would take its place, asks, and puts it there.
+pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Result<()> {
+    let stack = args.stack.stack;
+    let store = project.find_store(&stack).await?;
+    let damage = match store.load().await {
+        Err(err @ StoreError::Damaged { .. }) => err,
+        Err(err) => return Err(of_store(err)),
+        Ok(found) => {
+            if found.is_none() {
+                stack::find(&project.root, &stack)?;
+            }
+            terminal
+                .tell(&json!({ "damaged": null }), &format!("The state of `{stack}` is whole; nothing was changed."));
+            return Ok(());
+        }
+    };
+    let Some(archive) = store.archive() else { return Err(of_store(damage)) };
+    let newest = newest(archive).await.map_err(of_store)?;
+    let sentence = match &newest {
+        Some(it) => format!(
+            "{damage}. This puts in its place what was recorded as serial {}: {}. What was made since then is found again by \
+             its name and tags.",
+            it.serial,
+            human::plural(it.resources.len(), "record")
+        ),
+        None => format!(
+            "{damage}. No copy is left: this puts an empty state in its place. The next `ecomctl up {stack}` finds everything \
+             again that the stack's file names, by its name and tags; not what the file no longer names."
+        ),
+    };
+    terminal.remark("damaged", &sentence);
+    let command = format!("ecomctl state repair {stack}");
+    args.yes.settle(&stack, "The damaged state is put aside, and can be read by hand.", command, terminal)?;
+    let aside = archive.mend(&Document { lease: None, ..newest.unwrap_or_default() }).await.map_err(of_store)?;
+    let text = format!("The state of `{stack}` is mended; what was damaged is now {aside}");
+    terminal.tell(&json!({ "damaged": aside }), &text);
+    Ok(())
+}
+
+/// Finds the newest copy that can be read.
+async fn newest(archive: &dyn Archive) -> std::result::Result<Option<Document>, StoreError> {
+    for serial in archive.serials().await?.into_iter().rev() {
+        match archive.earlier(serial).await {
+            Ok(Some(it)) => return Ok(Some(it)),
+            Ok(None) | Err(StoreError::Damaged { .. }) => (),
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(None)
+}
