@@ -8,6 +8,7 @@ use crate::{
         consent::Consent,
         error::Problem,
         fault::{Reasoned, Refused},
+        lock::Waiting,
         project::StackArg,
         run::{Needs, Run},
     },
@@ -34,6 +35,8 @@ pub struct Args {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// Looks whose it is, asks, and takes it over.
@@ -41,8 +44,8 @@ pub struct Args {
 /// # Errors
 /// Says why it cannot be taken over.
 pub async fn run(args: Args, global: &Global) -> Result<Exit> {
-    let Args { stack, address, yes } = args;
-    let run = Run::begin(&stack.stack, Needs { start: false, build: true }, global).await?;
+    let Args { stack, address, yes, waiting } = args;
+    let run = Run::begin(&stack.stack, Needs { start: false, build: true }, global).await?.waiting(waiting);
     let stack = &run.stack.name;
     if !run.stack.resources.contains_key(&address) {
         let message = format!("`{stack}` defines no {address}; nothing was changed");

@@ -74,6 +74,15 @@ pub struct Order {
 }
 
 impl Order {
+    /// Returns the verb that gives this order.
+    pub const fn verb(&self) -> &'static str {
+        match (&self.aim.adopt, self.aim.goal) {
+            (Some(_), _) => "adopt",
+            (None, Goal::Up) => "up",
+            (None, Goal::Teardown) => "teardown",
+        }
+    }
+
     /// Returns the command that gives this order to a stack, without consent.
     pub fn command(&self, stack: &str) -> String {
         match &self.saved {
@@ -84,11 +93,10 @@ impl Order {
 
     /// Returns the command that continues: a saved plan is no longer what is left to do.
     pub fn again(&self, stack: &str) -> String {
-        let verb = match (&self.aim.adopt, self.aim.goal) {
-            (Some(it), _) => return format!("ecomctl adopt {stack} {it}"),
-            (None, Goal::Up) => "up",
-            (None, Goal::Teardown) => "teardown",
-        };
+        let verb = self.verb();
+        if let Some(it) = &self.aim.adopt {
+            return format!("ecomctl {verb} {stack} {it}");
+        }
         let flags = |flag: &str, all: &std::collections::BTreeSet<Address>| -> String {
             all.iter().map(|it| format!(" {flag} {it}")).collect()
         };

@@ -126,8 +126,8 @@ impl Run {
     ///
     /// # Errors
     /// Says who holds it.
-    async fn hold(&self, goal: Goal) -> Result<(Session, Holder)> {
-        let (holder, verb) = (who::holder(&self.project.root), verb(goal));
+    async fn hold(&self, verb: &'static str) -> Result<(Session, Holder)> {
+        let holder = who::holder(&self.project.root);
         let session = lock::take(self.store()?, &holder, verb, self.waiting, self.terminal).await?;
         if let (Some(Keep::S3 { bucket, prefix }), true) = (&self.stack.settings.state, session.document().is_new()) {
             let (name, objects) = (&self.stack.name, self.cx.aws.objects(bucket, prefix));
@@ -231,7 +231,7 @@ impl Run {
     /// # Errors
     /// Says what is refused or incomplete, and how to continue.
     pub async fn change(&self, order: &Order) -> Result<Exit> {
-        let (session, holder) = self.hold(order.aim.goal).await?;
+        let (session, holder) = self.hold(order.verb()).await?;
         let result = self.change_within(&session, &holder, order).await;
         if let Ok(None) = result {
             // Requests may still be under way: the lease stays, and ends with this process.
@@ -388,13 +388,6 @@ pub fn tell(preparing: &Preparing, it: artifact::Progress) {
             preparing.say(&format!("built {build} in {}", human::duration(elapsed)));
         }
         artifact::Progress::Done { elapsed: None, .. } => (),
-    }
-}
-
-const fn verb(goal: Goal) -> &'static str {
-    match goal {
-        Goal::Up => "up",
-        Goal::Teardown => "teardown",
     }
 }
 

@@ -55,11 +55,11 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
 pub async fn set(named: Named, protect: bool, global: &Global) -> Result<Exit> {
     let (terminal, project) = (global.terminal(), Project::open(global)?);
     let Named { stack: StackArg { stack }, addresses, waiting } = named;
+    let verb = if protect { "protect" } else { "unprotect" };
     let store = project.find_store(&stack).await?;
     if store.load().await.map_err(of_store)?.is_none() {
         return Err(unknown(&stack, &addresses[0]));
     }
-    let verb = if protect { "protect" } else { "unprotect" };
     let session = lock::take(store, &who::holder(&project.root), verb, waiting, terminal).await?;
     let changed = record(&session, &stack, &addresses, protect).await;
     let released = session.release().await.map_err(of_session);
@@ -97,8 +97,7 @@ async fn record(session: &Session, stack: &str, addresses: &[Address], protect: 
     let edit = |(address, record): &(&Address, &Record)| {
         Edit::Put((*address).clone(), Box::new(Record { protect, ..(*record).clone() }))
     };
-    let verb = if protect { "protect" } else { "unprotect" };
-    session.account(audit::done(verb, differ.iter().map(|it| it.0)));
+    session.account(audit::done(if protect { "protect" } else { "unprotect" }, differ.iter().map(|it| it.0)));
     session.record(differ.iter().map(edit).collect()).await.map_err(of_session)?;
     Ok(differ.into_iter().map(|it| it.0.clone()).collect())
 }

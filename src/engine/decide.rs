@@ -289,7 +289,8 @@ impl<'a> Known<'a> {
             step.resumes = true;
             step.action = step.action.max(Action::Update);
         }
-        if status == Some(Status::Replacing) {
+        // What bears data is never replaced, whatever a record says.
+        if status == Some(Status::Replacing) && !self.kind.data_bearing() {
             step.action = Action::Replace;
         }
         if let Some((field, text)) = found.shrinks {

@@ -34,10 +34,7 @@ pub struct Observed {
 pub enum Error {
     /// The live world cannot be read.
     #[error("cannot read the stack's {kind}s")]
-    #[diagnostic(
-        code(observe::unreadable),
-        help("nothing was changed; {help}")
-    )]
+    #[diagnostic(code(observe::unreadable), help("nothing was changed; {help}"))]
     Read {
         /// Of which kind.
         kind: String,

@@ -22,7 +22,7 @@ pub(crate) async fn any_request(place: &Place, work: Work, fault: Fault, deploye
     let mut stopped = 0;
     for run in 0.. {
         assert!(run < RUNS, "{work:?} does not get past {fault:?}");
-        let ended = place.run_in(Mode::Fail(fault), &args).await;
+        let ended = place.run_as(Mode::Fail(fault), &args).await;
         told_clearly(&ended);
         stopped += usize::from(ended.code != Some(0));
         if ended.code == Some(0) && ended.failures == 0 {

@@ -59,7 +59,7 @@ async fn until_complete(place: &Place, work: Work, share: Share, begun: Instant)
     let args = work.args(place).await;
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     loop {
-        let ended = place.run_in(Mode::Kill(share), &args).await;
+        let ended = place.run_as(Mode::Kill(share), &args).await;
         assert!(begun.elapsed() < PATIENCE, "the sweep takes longer than {PATIENCE:?}");
         if ended.code.is_some() {
             ended.exits(0);

@@ -129,11 +129,11 @@ impl Place {
 
     /// Runs the program to its end, without a terminal, its requests going through the proxy.
     pub(crate) async fn run(&self, args: &[&str]) -> Ended {
-        self.run_in(Mode::Watch, args).await
+        self.run_as(Mode::Watch, args).await
     }
 
     /// Does so in another mode.
-    pub(crate) async fn run_in(&self, mode: Mode, args: &[&str]) -> Ended {
+    pub(crate) async fn run_as(&self, mode: Mode, args: &[&str]) -> Ended {
         self.watch(&self.project(), PATIENCE, args, mode).await
     }
 

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Interrupts `up` in every way, one after the other, and lets it finish.
 pub(crate) async fn an_interrupted_run_is_finished_by_the_next(place: &Place, deployed: &[String]) {
     for (signal, twice, at) in
-        [(Signal::SIGINT, false, "CreateRole"), (Signal::SIGTERM, false, "CreateClusterV2"), (Signal::SIGINT, true, "")]
+        [(Signal::SIGINT, false, "CreateRole"), (Signal::SIGTERM, false, "/topics"), (Signal::SIGINT, true, "")]
     {
         let told = interrupted(place, signal, twice, at).await;
         let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -70,7 +70,7 @@ async fn interrupted(place: &Place, signal: Signal, twice: bool, at: &str) -> St
 
 async fn until(watch: &Watch, at: &str) {
     let begun = Instant::now();
-    while !watch.seen().iter().any(|it| it.mutating && it.operation.contains(at)) {
+    while !watch.seen().iter().any(|it| it.mutating && it.to_string().contains(at)) {
         assert!(begun.elapsed() < PATIENCE, "{at} is never asked for: {:#?}", watch.seen());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

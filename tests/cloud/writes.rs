@@ -5,9 +5,9 @@
 //! die before a write is killed after it, and the file put back: as nothing was sent in between, that is the same.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -30,6 +30,8 @@ const RUNS: usize = 600;
 
 /// What is written, and whether the run died before it.
 type Point = (String, bool);
+/// All files of the state, with their content.
+type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// Kills a command at every write of its state, and runs it again.
 pub(crate) async fn every_one(place: &Place, work: Work, deployed: &[String], share: Share) {
@@ -77,22 +79,23 @@ async fn until_death(place: &Place, args: &[&str], share: Share, visited: &mut B
             continue;
         }
         watch.open(false);
-        let before = fs::read(&file).ok();
+        let before = place.state();
         turnstile.unlock().expect("held");
-        while fs::read(&file).ok() == before && child.try_wait().expect("asked").is_none() {
+        while waits_for_a_lock(pid) {
             assert!(Instant::now() < deadline, "{args:?} does not write");
             tokio::time::sleep(LOOK).await;
         }
         // Waits until the write is over.
         tokio::task::block_in_place(|| turnstile.lock()).expect("given back");
-        let said = said(before.as_deref(), fs::read(&file).ok().as_deref());
+        let after = place.state();
+        let said = said(&file, &before, &after);
         for early in [true, false] {
             let open = |it: &&String| share.holds(&(*it, early)) && !visited.contains(&((*it).clone(), early));
             if said.iter().any(|it| open(&it)) {
                 visited.extend(said.iter().map(|it| (it.clone(), early)));
                 die(&mut child, &watch).await;
                 if early {
-                    put_back(&file, before.as_deref());
+                    put_back(&before, &after);
                 }
                 return false;
             }
@@ -112,10 +115,13 @@ async fn told(child: Child) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn put_back(file: &Path, before: Option<&[u8]>) {
-    match before {
-        Some(it) => fs::write(file, it).expect("written"),
-        None => fs::remove_file(file).expect("removed"),
+fn put_back(before: &Files, after: &Files) {
+    for (path, bytes) in after {
+        match before.get(path) {
+            Some(it) if it == bytes => (),
+            Some(it) => fs::write(path, it).expect("written"),
+            None => fs::remove_file(path).expect("removed"),
+        }
     }
 }
 
@@ -126,11 +132,14 @@ fn waits_for_a_lock(pid: u32) -> bool {
     locks.lines().any(|it| it.contains("-> FLOCK") && it.split_whitespace().any(|word| word == pid))
 }
 
-/// Says what a write changes: which lease, which records, and how far they are.
-fn said(before: Option<&[u8]>, after: Option<&[u8]>) -> Vec<String> {
-    let read = |it: Option<&[u8]>| -> Value { it.and_then(|it| serde_json::from_slice(it).ok()).unwrap_or_default() };
+/// Says what a write changes: which lease, which records, and how far they are; or what lies beside the state.
+fn said(file: &Path, before: &Files, after: &Files) -> Vec<String> {
+    let beside = after.iter().filter(|it| it.0 != file && before.get(it.0) != Some(it.1));
+    let folder = |it: &Path| it.parent().and_then(|it| it.extension()).map(|it| it.to_string_lossy().into_owned());
+    let mut said: Vec<String> = beside.filter_map(|it| folder(it.0)).collect();
+    let read =
+        |it: &Files| -> Value { it.get(file).and_then(|it| serde_json::from_slice(it).ok()).unwrap_or_default() };
     let (before, after) = (read(before), read(after));
-    let mut said = Vec::new();
     match (before["lease"]["epoch"].as_u64(), after["lease"]["epoch"].as_u64()) {
         (_, None) => said.push("the lease given back".to_owned()),
         (then, now) if then != now => said.push("the lease taken".to_owned()),

@@ -19,8 +19,9 @@ enum Wrong {
     Write(usize, bool),
 }
 
+/// What a request meets. What is told plainly comes last: it is of interest alone, not after something else.
 const FAULTS: [Fault; 6] =
-    [Fault::Refused, Fault::AnswerLost, Fault::RequestLost, Fault::Busy, Fault::KilledBefore, Fault::KilledAfter];
+    [Fault::AnswerLost, Fault::RequestLost, Fault::KilledBefore, Fault::KilledAfter, Fault::Refused, Fault::Busy];
 
 /// A way from one world to another.
 struct Way {
@@ -146,18 +147,20 @@ fn whatever_goes_wrong_at_any_two_points_the_same_command_gets_to_its_end() {
         for way in &ways() {
             let (requests, writes) = go(way, &[], &mut seen).await;
             // What goes wrong first may add requests and writes.
-            let points = |slack: usize| -> Vec<Wrong> {
-                let requests = (1..=requests + slack).flat_map(|at| FAULTS.map(|fault| Wrong::Request(at, fault)));
+            let points = |slack: usize, faults: usize| -> Vec<Wrong> {
+                let faults = &FAULTS[..faults];
+                let requests =
+                    (1..=requests + slack).flat_map(|at| faults.iter().map(move |it| Wrong::Request(at, *it)));
                 let writes = (1..=writes + slack).flat_map(|at| [true, false].map(|before| Wrong::Write(at, before)));
                 requests.chain(writes).collect()
             };
-            for first in points(0) {
-                for second in points(2) {
+            for first in points(0, 6) {
+                for second in points(2, 4) {
                     go(way, &[first, second], &mut seen).await;
                 }
             }
         }
     });
-    eprintln!("explored {} runs, {} different states", seen.runs, seen.states.len());
-    assert!(seen.runs > 10_000 && seen.states.len() > 100, "{} runs, {} states", seen.runs, seen.states.len());
+    eprintln!("explored {} runs, which left {} different states behind", seen.runs, seen.states.len());
+    assert!(seen.runs > 10_000 && seen.states.len() > 50, "{} runs, {} states", seen.runs, seen.states.len());
 }

@@ -231,6 +231,11 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
     /// What has nothing to do with each other is planned alike whether it is planned together or apart.
     #[test]
     fn steps_depend_on_what_they_need_alone(mut cases in any_cases(), apart in proptest::collection::vec(any::<bool>(), 9)) {
