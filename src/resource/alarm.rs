@@ -139,24 +139,25 @@ impl Resource for Alarm {
     }
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
-        let mut desired = Desired { spec: json!({ "enabled": self.enabled }), ..Desired::default() };
+        let mut desired =
+            Desired { spec: json!({ "enabled": self.enabled, "type": self.sort() }), ..Desired::default() };
         desired = desired.with("notify", self.topics(&cx.scope)).tagged(cx);
         match self.wanted(cx) {
             Ok(Wanted { description, does }) => {
                 desired = desired.with("description", description);
                 match does {
                     Does::Measure(it) => {
-                        desired = desired.with("type", "metric");
                         for (field, value) in request::fields(&it)? {
                             desired = desired.with(&field, value);
                         }
                     }
-                    Does::Follow(rule) => desired = desired.with("type", "composite").with("rule", rule),
+                    Does::Follow(rule) => desired = desired.with("rule", rule),
                 }
                 Ok(desired)
             }
             Err(KindError::NotReady(on)) => {
-                for field in ["description", "metrics", "threshold", "compare", "period", "points", "missing"] {
+                for field in ["description", "metrics", "value", "threshold", "compare", "period", "points", "missing"]
+                {
                     desired.unknown.insert(field.to_owned(), on.clone());
                 }
                 Ok(desired)
@@ -252,6 +253,10 @@ impl Alarm {
             Some(why) => Err(unusable(why)),
             None => Ok(Wanted { description, does: Does::Measure(measure) }),
         }
+    }
+
+    const fn sort(&self) -> &'static str {
+        if self.when.is_empty() { "metric" } else { "composite" }
     }
 
     fn overrides(&self) -> Overrides {
