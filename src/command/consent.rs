@@ -145,6 +145,7 @@ mod tests {
             resumes: false,
             found: false,
             adopts: false,
+            forgets: false,
             moved_from: None,
             kept: Vec::new(),
             awaits: None,

@@ -169,6 +169,7 @@ impl<'a> Known<'a> {
             resumes: false,
             found: self.live.is_some() && self.record.is_none(),
             adopts: false,
+            forgets: false,
             moved_from: self.former.cloned(),
             kept: Vec::new(),
             awaits: None,
@@ -332,6 +333,7 @@ impl<'a> Known<'a> {
         }
         let mut step = self.step(Action::Delete);
         step.found = ours.is_some() && self.record.is_none();
+        step.forgets = self.live.is_some() && ours.is_none();
         step.id = ours.and_then(|it| it.identity.id.clone());
         step.refs =
             self.record.map_or_else(|| definition.map(Definition::needed).unwrap_or_default(), |it| it.refs.clone());

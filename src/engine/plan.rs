@@ -71,6 +71,8 @@ pub struct Step {
     pub found: bool,
     /// Whether it exists as nobody's, and is taken over because the user asked for that.
     pub adopts: bool,
+    /// Whether it is another's by now, and only its record goes.
+    pub forgets: bool,
     /// The address under which it is recorded, where the stack file now gives it another.
     pub moved_from: Option<Address>,
     /// What others changed and the user wants left as it is.

@@ -53,7 +53,9 @@ impl Run<'_> {
         match (self.step.action, definition) {
             (Action::Noop, _) => Ok(()),
             (Action::Delete, _) | (_, None) => {
-                self.delete(&self.name(), Status::Deleting).await?;
+                if !self.step.forgets {
+                    self.delete(&self.name(), Status::Deleting).await?;
+                }
                 let forget = self.step.moved_from.iter().chain([&self.step.address]).cloned().map(Edit::Remove);
                 self.mandate.session.record(forget.collect()).await.map_err(Cause::from)
             }

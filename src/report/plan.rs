@@ -241,6 +241,7 @@ fn of_step(step: &Step, plan: &Plan, verbose: bool) -> Vec<Row> {
             );
             details.extend(awaited(step).map(|it| (Tone::Faint, it)));
         }
+        Action::Delete if step.forgets => details.push((Tone::Faint, format!("{} is left alone", step.physical))),
         Action::Delete => details.push((Tone::Faint, step.physical.clone())),
         Action::Replace => {
             details.push((Tone::Change, "deleted and created anew".to_owned()));

@@ -243,6 +243,22 @@ fn what_left_the_file_while_the_state_was_lost_is_told_and_left_alone() {
 }
 
 #[test]
+fn what_another_stack_took_over_is_forgotten_and_left_alone() {
+    let rig = Rig::new();
+    runtime().block_on(async {
+        rig.done(&one(1), Goal::Up).await;
+        rig.log();
+        rig.meddle(|it| it.owner.as_mut().expect("owned").stack = "t".into());
+        let nothing = stack(&sketch(&[]));
+        let plan = rig.plan(&nothing).await;
+        assert_eq!((lines(&plan), plan.steps[0].forgets), (vec!["delete topic.a".to_owned()], true));
+        rig.done(&nothing, Goal::Up).await;
+        assert!(rig.log().is_empty() && rig.records().is_empty());
+        rig.meddle(|it| assert_eq!(it.owner.as_ref().map(|it| it.stack.as_str()), Some("t")));
+    });
+}
+
+#[test]
 fn an_older_definition_may_change_but_not_delete() {
     let rig = Rig::new();
     let both = stack(&sketch(&[("topic", "a", 1, 0, &[]), ("job", "j", 1, 0, &[])]));

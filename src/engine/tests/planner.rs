@@ -183,8 +183,11 @@ proptest! {
                 let record = input.document.resources.get(&step.address);
                 let defined = input.stack.resources.get(&step.address);
                 let live = input.observed.found.get(&step.address);
-                if acts(step) {
-                    prop_assert!(is_ours(&input, step) || step.action == Action::Delete && record.is_some(),
+                if step.action == Action::Create {
+                    // What another has under that name is on its way out, or the provider says that it exists.
+                    prop_assert!(live.is_none_or(|it| it.phase == Phase::Deleting), "{} exists", step.address);
+                } else if acts(step) {
+                    prop_assert!(is_ours(&input, step) || step.forgets,
                         "{} {} though it is another's", step.action, step.address);
                 }
                 if step.action == Action::Delete {

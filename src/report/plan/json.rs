@@ -12,7 +12,7 @@
 //!     "physical": "staging-ingest", "id": "arn:…" | null,
 //!     "changes": [{ "field": "memory", "from": "256MiB", "to": "512MiB", "cause": "edit" | "drift", "waits_for"?: "kind.name" }],
 //!     "unknown": { "<field>": "<the address it waits for>" },
-//!     "after": ["<address>"], "resumes": false, "found": false, "adopts": false,
+//!     "after": ["<address>"], "resumes": false, "found": false, "adopts": false, "forgets": false,
 //!     "moved_from": "<address>" | null, "kept": [<as in changes>], "awaits": "modifying" | null,
 //!     "unreadable": "<why>" | null, "protect": false, "protects": false, "loses_data": false,
 //!     "refused": { "field": "partitions" | null, "reason": "…", "help": "…" } | null
@@ -73,6 +73,7 @@ fn step(it: &Step) -> Value {
         "resumes": it.resumes,
         "found": it.found,
         "adopts": it.adopts,
+        "forgets": it.forgets,
         "moved_from": it.moved_from,
         "kept": it.kept,
         "awaits": it.awaits,
