@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// What names a resource in the body of a request, in the services that are used.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 20] = [
     "clusterName",
     "topicName",
     "FunctionName",
@@ -22,6 +22,8 @@ const NAMES: [&str; 18] = [
     "DBInstanceIdentifierFilter",
     "Filters.Filter.1.Values.Value.1",
     "ResourceName",
+    "ResourceArn",
+    "TopicArn",
     "RoleName",
     "PolicyName",
     "Marker",
@@ -63,7 +65,12 @@ impl Asked {
             _ => BTreeMap::new(),
         };
         let target = header("x-amz-target").rsplit_once('.').map(|it| it.1);
-        let (operation, mutating) = match target.or(form.get("Action").map(String::as_str)) {
+        // CloudWatch's bodies are CBOR, and are not read: there are too many alarms to die once for each.
+        let (path, called) = match path.split_once("/operation/") {
+            Some((_, operation)) => ("/".to_owned(), Some(operation.to_owned())),
+            None => (path, None),
+        };
+        let (operation, mutating) = match target.or(form.get("Action").or(called.as_ref()).map(String::as_str)) {
             Some(it) => (it.to_owned(), !["Get", "List", "Describe", "Filter"].iter().any(|verb| it.starts_with(verb))),
             None if path.ends_with("/invocations") => {
                 let action = json["action"].as_str().unwrap_or("?");

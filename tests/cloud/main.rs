@@ -35,16 +35,20 @@ use tokio::sync::Mutex;
 use work::Work;
 
 /// What the stack defines, by kind. Schemas live in their database and are seen by `diff` only.
-const DEFINED: [(&str, usize); 13] = [
+const DEFINED: [(&str, usize); 17] = [
+    ("alarm", 37),
     ("bucket", 1),
     ("catalog", 2),
     ("cluster", 1),
+    ("dashboard", 1),
     ("database", 1),
     ("function", 3),
     ("job", 2),
     ("log_group", 3),
+    ("notification", 2),
     ("role", 4),
     ("schedule", 1),
+    ("subscription", 1),
     ("table", 10),
     ("topic", 4),
     ("trigger", 4),

@@ -1,5 +1,7 @@
 //! Everything that there is in the cloud, as its own listings have it.
 
+use aws_sdk_cloudwatch::types::AlarmType;
+
 use crate::place::Place;
 
 /// Lists everything in the account, sorted, with what is there twice named twice.
@@ -35,6 +37,17 @@ pub(crate) async fn everything(place: &Place) -> Vec<String> {
         .for_each(|it| add("schedules", it.name()));
     let schedules = aws.scheduler().list_schedules().send().await.expect("schedules");
     schedules.schedules().iter().for_each(|it| add("schedule", it.name()));
+    let alarms = aws.cloudwatch().describe_alarms().alarm_types(AlarmType::MetricAlarm);
+    let alarms = alarms.alarm_types(AlarmType::CompositeAlarm).max_records(100).send().await.expect("alarms");
+    assert_eq!(alarms.next_token(), None, "all on one page");
+    alarms.metric_alarms().iter().for_each(|it| add("alarm", it.alarm_name()));
+    alarms.composite_alarms().iter().for_each(|it| add("alarm", it.alarm_name()));
+    let dashboards = aws.cloudwatch().list_dashboards().send().await.expect("dashboards");
+    dashboards.dashboard_entries().iter().for_each(|it| add("dashboard", it.dashboard_name()));
+    let topics = aws.sns().list_topics().send().await.expect("topics of SNS");
+    topics.topics().iter().for_each(|it| add("notification", it.topic_arn()));
+    let subscriptions = aws.sns().list_subscriptions().send().await.expect("subscriptions");
+    subscriptions.subscriptions().iter().for_each(|it| add("subscription", it.endpoint()));
     let clusters = aws.kafka().list_clusters_v2().send().await.expect("clusters");
     for it in clusters.cluster_info_list() {
         add("cluster", it.cluster_name());
