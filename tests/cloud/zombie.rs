@@ -27,10 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub(crate) async fn a_run_that_stood_still_changes_nothing_more(place: &Place, bucket: &str) {
     let file = FileStore::new(place.home().join("state/zombie-file.json"));
     let s3 = S3Store::new(place.aws.objects(bucket, "team/zombie-s3"));
-    let kept = format!("s3://{bucket}/team");
+    let there = format!("s3://{bucket}/team");
     tokio::join!(
         stands_still(place, "zombie-file", "file", Arc::new(file)),
-        stands_still(place, "zombie-s3", &kept, Arc::new(s3)),
+        stands_still(place, "zombie-s3", &there, Arc::new(s3)),
     );
 }
 

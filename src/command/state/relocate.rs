@@ -132,15 +132,19 @@ pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Re
     Ok(())
 }
 
-/// Writes it where there is none. One of the same chain is what a move before, which was killed, has written.
+/// Writes it where there is none, or an empty one. One of the same chain is what a move before, which was killed, wrote.
 async fn write(stack: &str, document: &Document, to: &Arc<dyn Store>) -> Result<()> {
-    if let Some((there, _)) = to.load().await.map_err(of_store)? {
-        if there.lineage == document.lineage && there.lease.is_none() && there.resources == document.resources {
-            return Ok(());
+    let (serial, etag) = match to.load().await.map_err(of_store)? {
+        None => (document.serial, None),
+        Some((there, etag)) if there.is_new() && there.lease.is_none() => {
+            (document.serial.max(there.serial), Some(etag))
         }
-        return Err(Error::new(Exit::Refused, Unmoved::Exists { place: to.place(), stack: stack.to_owned() }));
-    }
-    let document = Document { serial: document.serial + 1, lease: None, ..document.clone() };
-    to.swap(&document, None).await.map_err(of_store)?;
+        Some((there, _)) if there.lineage == document.lineage && there.resources == document.resources => return Ok(()),
+        Some(_) => {
+            return Err(Error::new(Exit::Refused, Unmoved::Exists { place: to.place(), stack: stack.to_owned() }));
+        }
+    };
+    let document = Document { serial: serial + 1, lease: None, ..document.clone() };
+    to.swap(&document, etag.as_ref()).await.map_err(of_store)?;
     Ok(())
 }
