@@ -166,18 +166,19 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 const WIDTH: usize = 20;
 
 fn drawn(it: &Alarm) -> String {
-    sparkline(&it.points, it.threshold, it.limit.as_ref().is_some_and(|it| it.starts_with('<')))
+    sparkline(&it.points, it.threshold, it.limit.as_ref().is_some_and(|it| it.starts_with('<')), WIDTH)
 }
 
 /// Draws values in a line of fixed width, each bar the worst of its share: the least where low is bad. Zero is the lowest
 /// bar unless there is less; the threshold is within the drawing, so that a bar's height tells how near it is.
-fn sparkline(points: &[Option<f64>], threshold: Option<f64>, low_is_bad: bool) -> String {
+fn sparkline(points: &[Option<f64>], threshold: Option<f64>, low_is_bad: bool, width: usize) -> String {
     let known = || points.iter().flatten().copied().chain(threshold);
     if points.iter().all(Option::is_none) {
         return String::new();
     }
     let (least, most) = known().fold((0.0_f64, 0.0_f64), |(a, b), it| (a.min(it), b.max(it)));
-    let share = points.len().div_ceil(WIDTH).max(1);
+    // Few values are drawn wider, so that all drawings end now.
+    let share = |n: usize| n * points.len() / width..((n + 1) * points.len() / width).max(n * points.len() / width + 1);
     let worst = |a: f64, b: f64| if low_is_bad { a.min(b) } else { a.max(b) };
     let bar = |share: &[Option<f64>]| match share.iter().flatten().copied().reduce(worst) {
         None => ' ',
@@ -192,7 +193,7 @@ fn sparkline(points: &[Option<f64>], threshold: Option<f64>, low_is_bad: bool) -
             step.map_or(BARS[0], |it| *it.1)
         }
     };
-    points.chunks(share).map(bar).collect()
+    (0..width).map(|n| bar(&points[share(n)])).collect()
 }
 
 #[cfg(test)]
@@ -246,9 +247,9 @@ pub(super) mod tests {
           why: Threshold Crossed: 3 out of the last 5 datapoints were >= 1.0
           next: ecomctl logs s function.ingest
 
-        alarm       state    since       last hour  now   goes off at
-        silent      unknown                               >= 1
-        orders_lag  ok       12 min ago  █          1234  >= 1
+        alarm       state    since       last hour             now   goes off at
+        silent      unknown                                          >= 1
+        orders_lag  ok       12 min ago  ██████████            1234  >= 1
         ");
         let short = summary(&all, now, Style::PLAIN).expect("alarms");
         assert!(short.starts_with("ALARM zz_ingest_down: Ingest is down, for 12 min\nALARM ingest_errors"), "{short}");
@@ -260,13 +261,14 @@ pub(super) mod tests {
     #[test]
     fn a_drawing_shows_the_worst_and_how_near_the_threshold_is() {
         let points = |them: &[f64]| them.iter().map(|it| Some(*it)).collect::<Vec<_>>();
-        assert_eq!(sparkline(&points(&[0.0, 5.0, 10.0]), Some(10.0), false), "▁▅█");
-        assert_eq!(sparkline(&points(&[0.0, 5.0]), Some(50.0), false), "▁▂");
-        assert_eq!(sparkline(&[Some(1.0), None, Some(1.0)], None, false), "█ █");
-        assert_eq!(sparkline(&points(&[0.0, 0.0]), None, false), "▁▁");
-        assert_eq!(sparkline(&[None, None], Some(1.0), false), "");
-        let dip =
-            |low| sparkline(&(0..40).map(|it| Some(if it == 7 { 0.0 } else { 9.0 })).collect::<Vec<_>>(), None, low);
+        assert_eq!(sparkline(&points(&[0.0, 5.0, 10.0]), Some(10.0), false, 3), "▁▅█");
+        assert_eq!(sparkline(&points(&[0.0, 5.0]), Some(50.0), false, 2), "▁▂");
+        assert_eq!(sparkline(&[Some(1.0), None, Some(1.0)], None, false, 6), "██  ██");
+        assert_eq!(sparkline(&points(&[0.0, 0.0]), None, false, 2), "▁▁");
+        assert_eq!(sparkline(&[None, None], Some(1.0), false, 2), "");
+        let dip = |low| {
+            sparkline(&(0..40).map(|it| Some(if it == 7 { 0.0 } else { 9.0 })).collect::<Vec<_>>(), None, low, WIDTH)
+        };
         assert_eq!(dip(true).chars().filter(|it| *it == '▁').count(), 1);
         assert_eq!(dip(false).chars().filter(|it| *it == '▁').count(), 0);
         assert_eq!(dip(true).chars().count(), 20);
