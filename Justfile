@@ -41,9 +41,10 @@ lake:
 peers:
     cargo test --test local
 
-# Kills `up` at any request, and runs it again; `diff` changes nothing.
+# Kills `up` at any request, and any verb at any write of the state, and runs it again; `diff` changes nothing.
 kills:
     cargo test --test cloud the_pipeline
+    cargo test --lib killed_at_any_write -- --nocapture
 
 # Two runs at once, ten at once, and one that slept past its lease; states in files and in S3; answers that are lost. 3 minutes.
 runs:
