@@ -44,6 +44,7 @@ peers:
 # Kills `up`, an update and `teardown` at every request and at every write of the state; lets every request fail in every way. All of it takes long; a number makes one part of it, as each run of the tests does.
 kills part="all":
     SWEEP={{ part }} cargo test --test cloud -- --nocapture
+    cargo test --lib killed_at_any_write -- --nocapture
 
 # The planner's promises over 10,000 made-up stacks; the protocol killed or lied to at every pair of points.
 protocol:
