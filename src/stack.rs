@@ -85,8 +85,9 @@ fn loaded(root: &Path, name: &str, kinds: &[&dyn Kind]) -> Result<Loaded, Reject
     Ok(Loaded { stack: Stack { name: name.to_owned(), settings, resources, hash }, tree })
 }
 
-/// Hashes what a stack means: neither comments, nor order, nor which file says it.
+/// Hashes what a stack means: neither comments, nor order, nor which file says it, nor where its state is kept.
 fn hash(settings: &Settings, resources: &BTreeMap<Address, Definition>) -> String {
+    let settings = Settings { state: None, ..settings.clone() };
     let resources: BTreeMap<String, Value> = resources
         .iter()
         .map(|(address, it)| {
