@@ -160,7 +160,7 @@ proptest! {
     #[test]
     fn a_stack(which in any::<proptest::sample::Index>(), ways in any_ways()) {
         let fixtures = fixtures();
-        let bytes = spoilt(which.get(&fixtures).as_str(), &ways);
+        let bytes = spoilt(which.get::<String>(&fixtures), &ways);
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("stacks")).expect("created");
         fs::write(folder.path().join("stacks/x.yaml"), bytes).expect("written");

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Interrupts `up` in every way, one after the other, and lets it finish.
 pub(crate) async fn an_interrupted_run_is_finished_by_the_next(place: &Place, deployed: &[String]) {
     for (signal, twice, at) in
-        [(Signal::SIGINT, false, "CreateRole"), (Signal::SIGTERM, false, "/topics"), (Signal::SIGINT, true, "")]
+        [(Signal::SIGINT, false, "/topics"), (Signal::SIGTERM, false, "CreateRole"), (Signal::SIGINT, true, "")]
     {
         let told = interrupted(place, signal, twice, at).await;
         let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
