@@ -23,7 +23,8 @@ mod body;
 pub struct Dashboard {
     /// The template below `templates/` that renders to the dashboard's body, such as `cloudwatch/pipeline.json`.
     pub template: String,
-    /// The resources that the template shows, as `{{ <kind>.<name>.… }}`.
+    /// The resources that the template shows, as `{{ <kind>.<name>.… }}` and, in this order, as the
+    /// lists `each.<kind>`.
     #[serde(default)]
     pub uses: Vec<AnyRef>,
 }
@@ -183,6 +184,24 @@ mod tests {
         let body = serde_json::from_str(body).expect("JSON");
         let live = LiveDashboard { name: "s-shop".into(), arn: "a".into(), body, tags: Tags::default() };
         assert_eq!(Dashboard::observed(&live), wanted);
+    }
+
+    /// Loops over maps have no order, and a body that differs at each rendering would never be as wanted.
+    #[test]
+    fn lists_are_in_the_order_of_the_file() {
+        let template = r#"{ "widgets": [{% for it in each.database %}
+            { "type": "text", "properties": { "markdown": "{{ it.name }}" } }{% if not loop.last %},{% endif %}
+        {% endfor %}] }"#;
+        let (mut cx, _root) = cx(template);
+        let spec = cx.specs.values().next().cloned().expect("a database");
+        let names = ["m", "c", "z", "a", "k", "b", "y", "d"];
+        cx.specs = Arc::new(names.iter().map(|it| (Address::new("database", *it), spec.clone())).collect());
+        let uses: Vec<String> = names.iter().map(|it| format!("database.{it}")).collect();
+        let dashboard: Dashboard =
+            serde_json::from_value(json!({ "template": "cloudwatch/x.json", "uses": uses })).expect("a spec");
+        let body = dashboard.body(&cx).expect("a body");
+        let shown: Vec<_> = (0..names.len()).map(|it| &body["widgets"][it]["properties"]["markdown"]).collect();
+        assert_eq!(shown, names);
     }
 
     #[test]

@@ -29,8 +29,9 @@ pub(super) fn facts(cx: &Cx, of: &Address) -> Result<Value> {
     Ok(Value::Object(it))
 }
 
-/// Returns the facts of several resources as `<kind>.<name>.…` (hyphens in names as underscores), and, as `alarms`, the names
-/// and ARNs of the stack's alarms.
+/// Returns the facts of several resources as `<kind>.<name>.…` (hyphens in names as underscores); as lists, in the order in
+/// which they are named, `each.<kind>`, since loops over the others have no order; and, as `alarms`, the names and ARNs of
+/// the stack's alarms.
 ///
 /// # Errors
 /// [`Error::NotReady`] while a trigger is not there: Lambda tells what it is called.
@@ -40,6 +41,10 @@ pub(super) fn all(cx: &Cx, of: &[AnyRef]) -> Result<Value> {
         let facts = facts(cx, of)?;
         if of.kind == "trigger" && facts.get("id").is_none() {
             return Err(Error::NotReady(of.clone()));
+        }
+        match &mut all["each"][of.kind.as_str()] {
+            Value::Array(list) => list.push(facts.clone()),
+            list => *list = json!([facts]),
         }
         all[of.kind.as_str()][of.name.replace('-', "_")] = facts;
     }
