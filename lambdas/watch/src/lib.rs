@@ -124,6 +124,13 @@ impl Watch {
         Self { settings, aws, workspace, database }
     }
 
+    /// Counts the deadlocks of this database over this connection.
+    #[must_use]
+    pub fn with_database(mut self, database: Database) -> Self {
+        self.database = Some(tokio::sync::Mutex::new(database));
+        self
+    }
+
     /// Does what an event asks for, at `now` in milliseconds since 1970, and until `end` at the latest. Returns the
     /// function's answer.
     pub async fn handle(&self, event: &Value, now: i64, end: Instant, log: impl Write + Send) -> Result<Value, Error> {

@@ -1,9 +1,17 @@
 //! The function as a whole, with its clock in the tests' hands, before a server that pages, throttles and fails.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 mod world;
 
+use std::time::{Duration, Instant};
+
+use database::{
+    Database, Settings, Tls,
+    postgres::{Client, NoTls},
+};
 use serde_json::{Value, json};
-use testing::Answer;
+use testing::{Answer, Server};
 use world::{JOB, MINUTE, NOW, World, invoke, run, sum, value, webhook};
 
 #[tokio::test]
@@ -251,4 +259,54 @@ async fn alarms_go_to_people_in_words() {
     let chat: Value = serde_json::from_str(texts["https"].as_str().unwrap()).unwrap();
     assert_eq!(chat["text"], text);
     assert!(published[1]["Message"].contains("plain words"));
+}
+
+/// A session whose transaction holds one row, and is about to want the other.
+async fn holding(server: &Server, name: &str, row: i32) -> Client {
+    let url = format!("host={} user=postgres dbname={name}", server.host());
+    let (client, traffic) = database::postgres::connect(&url, NoTls).await.unwrap();
+    tokio::spawn(traffic);
+    client.batch_execute(&format!("BEGIN; UPDATE pair SET n = n + 1 WHERE id = {row}")).await.unwrap();
+    client
+}
+
+#[tokio::test]
+async fn a_deadlock_counts_once() {
+    let server = Server::shared().unwrap();
+    let name = server.database().unwrap();
+    server.sql(&name, "CREATE TABLE pair AS SELECT 1 AS id, 0 AS n UNION ALL SELECT 2, 0").unwrap();
+    let settings = Settings {
+        host: server.host().to_owned(),
+        port: 5432,
+        name: name.clone(),
+        secret: "arn:none".to_owned(),
+        tls: Tls::Disable,
+    };
+    let variables = [
+        ("DATABASE_HOST", server.host()),
+        ("DATABASE_NAME", &name),
+        ("DATABASE_SECRET_ARN", "arn:none"),
+        ("DATABASE_SSLMODE", "disable"),
+    ];
+    let database = Database::new(settings, "test", &[]).with_credentials("postgres", "");
+    let world = World::new(&variables).with_database(database);
+    let (result, lines) = world.look(NOW).await;
+    assert_eq!((result.is_ok(), value(&lines, "Deadlocks")), (true, Some(0)));
+    let line = lines.iter().find(|it| it["Deadlocks"] == 0).unwrap();
+    assert_eq!((&line["Stack"], &line["Database"]), (&json!("shop"), &json!(name)));
+
+    let (one, two) = (holding(server, &name, 1).await, holding(server, &name, 2).await);
+    let want = |row: i32| format!("UPDATE pair SET n = n + 1 WHERE id = {row}");
+    let (wants_two, wants_one) = (want(2), want(1));
+    let (first, second) = tokio::join!(one.batch_execute(&wants_two), two.batch_execute(&wants_one));
+    assert!(first.is_err() != second.is_err(), "PostgreSQL ends one of them");
+    drop((one, two));
+
+    // A session tells the statistics when it ends, and not at once.
+    let (mut seen, deadline) = (0, Instant::now() + Duration::from_secs(20));
+    while seen == 0 && Instant::now() < deadline {
+        seen += value(&world.look(NOW + MINUTE).await.1, "Deadlocks").unwrap();
+    }
+    seen += value(&world.look(NOW + 2 * MINUTE).await.1, "Deadlocks").unwrap();
+    assert_eq!(seen, 1);
 }

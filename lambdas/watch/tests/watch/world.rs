@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use database::Database;
 use serde_json::{Value, json};
 use testing::{Answer, Request, Web};
 use tokio::time::Instant;
@@ -48,6 +49,12 @@ impl World {
         let web = Web::serve(move |it| answer(&mut shared.lock().unwrap(), it)).unwrap();
         let watch = Self::function(&web, variables);
         Self { web, things, watch }
+    }
+
+    /// Lets the function speak to a database.
+    pub(crate) fn with_database(mut self, database: Database) -> Self {
+        self.watch = self.watch.with_database(database);
+        self
     }
 
     /// A function of its own, as Lambda starts another one beside the first.
