@@ -1,13 +1,16 @@
-//! CloudWatch: metrics, math over them, alarms that are evaluated and act, dashboards. Logs are the cloud's behind the gateway.
+//! CloudWatch: metrics, math over them, alarms that are evaluated and act, dashboards. Logs are the cloud's behind the
+//! gateway.
 //!
-//! Alarms, their history and dashboards are kept on disk; values of metrics in memory, for three hours, and gone with the
-//! supervisor. Not there: anomaly detection, Metrics Insights, PromQL, metric streams; what is not answered here passes on.
-//! Shapes: the CloudWatch API reference, as aws-sdk-cloudwatch and botocore read it.
+//! Alarms, their history and dashboards are kept on disk; values of metrics in memory, for three hours, and gone with
+//! the supervisor: an alarm then keeps its state until what came since decides. Not there: anomaly detection, Metrics
+//! Insights, PromQL, metric streams; what is not answered here passes on. Shapes: the CloudWatch API reference, as
+//! aws-sdk-cloudwatch and botocore read it.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use axum::body::Body;
 use http::{HeaderMap, Response};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
@@ -52,6 +55,8 @@ pub(crate) struct CloudWatch {
     pub(crate) store: Arc<Store>,
     upstream: Upstream,
     account: String,
+    /// Since when values are known.
+    started: Timestamp,
     /// Tells whoever evaluates alarms that one changed.
     wake: Arc<Notify>,
 }
@@ -88,6 +93,7 @@ impl CloudWatch {
             store: Arc::default(),
             upstream,
             account: account.to_owned(),
+            started: Timestamp::now(),
             wake: Arc::default(),
         })
     }
@@ -181,5 +187,5 @@ fn invalid_value(message: impl Into<String>) -> Fault {
 
 /// Writes whole seconds since 1970 as a time.
 fn seconds(at: i64) -> Value {
-    alarm::time(jiff::Timestamp::from_second(at).unwrap_or_default())
+    alarm::time(Timestamp::from_second(at).unwrap_or_default())
 }

@@ -25,7 +25,7 @@ fn stack(value: &str) -> Dimension {
 async fn alarm(scene: &Scene, name: &str) {
     let wanted = scene.aws.cloudwatch().put_metric_alarm().alarm_name(name).namespace("Shop").metric_name("Bad");
     let wanted = wanted.dimensions(stack("dev")).statistic(Statistic::Sum).period(60).evaluation_periods(3);
-    let wanted = wanted.datapoints_to_alarm(2).threshold(1.5).treat_missing_data("notBreaching");
+    let wanted = wanted.datapoints_to_alarm(2).threshold(1.5).treat_missing_data("ignore");
     let wanted = wanted.comparison_operator(ComparisonOperator::GreaterThanThreshold).alarm_description("Too many.");
     let wanted = wanted.tags(Tag::builder().key("team").value("data").build());
     wanted.send().await.expect("an alarm");
@@ -43,7 +43,7 @@ async fn alarms_come_back_as_they_were_put() {
         (Some(1.5), Some(60), Some(3), Some(2))
     );
     assert_eq!((it.dimensions(), it.unit(), it.actions_enabled()), (&[stack("dev")][..], None, Some(true)));
-    assert_eq!((it.treat_missing_data(), it.alarm_description()), (Some("notBreaching"), Some("Too many.")));
+    assert_eq!((it.treat_missing_data(), it.alarm_description()), (Some("ignore"), Some("Too many.")));
     assert!(it.alarm_configuration_updated_timestamp().is_some_and(|it| it.secs() > 1_700_000_000));
     let arn = it.alarm_arn().expect("an ARN").to_owned();
 

@@ -1,7 +1,7 @@
 //! The alarms at work: evaluated as time passes, moved from state to state, and what they do then.
 //!
-//! A state is on disk before its actions begin; a crash in between loses the actions. Actions are done for topics of SNS and
-//! for functions; others are noted as failed.
+//! A state is on disk before its actions begin; a crash in between loses the actions. Actions are done for topics of
+//! SNS and for functions; others are noted as failed.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -88,7 +88,7 @@ impl CloudWatch {
             if seen.insert(key.clone(), due) == Some(due) {
                 continue;
             }
-            let verdict = self.verdict(rule, &alarm.region, range, now);
+            let verdict = self.verdict(alarm, rule, range, now);
             if let Some(it) = verdict.filter(|it| it.state != alarm.state || it.error != alarm.error) {
                 self.note(key, it).await;
             }
@@ -112,9 +112,15 @@ impl CloudWatch {
     }
 
     /// Evaluates the rule of an alarm on a metric; `None` where it stays as it is.
-    fn verdict(&self, rule: &MetricRule, region: &str, range: Range, now: Timestamp) -> Option<Verdict> {
-        match self.steps(rule, region, range) {
+    fn verdict(&self, alarm: &Alarm, rule: &MetricRule, range: Range, now: Timestamp) -> Option<Verdict> {
+        match self.steps(rule, &alarm.region, range) {
             Ok(steps) => {
+                // Values from before this start are not missing but forgotten.
+                let forgotten = alarm.transitioned < self.started && range.start() < self.started.as_second();
+                let real = steps.iter().filter(|it| it.1.is_some()).count();
+                if forgotten && i64::try_from(real).unwrap_or(0) < rule.evaluation_periods.unwrap_or(1) {
+                    return None;
+                }
                 let found = evaluate(rule, &steps, now)?;
                 Some(Verdict {
                     state: found.state,

@@ -1,7 +1,7 @@
 //! What a dashboard's body must be. Pure.
 //!
-//! Rules: "Dashboard body structure and syntax" in the CloudWatch API reference, as far as mistakes against them are refused
-//! there. Properties that are not in it are warned of. What is inside queries and annotations is not looked at.
+//! Rules: "Dashboard body structure and syntax" in the CloudWatch API reference, as far as mistakes against them are
+//! refused there. Properties that are not in it are warned of. What is inside queries and annotations is not looked at.
 
 use serde_json::Value;
 
@@ -209,8 +209,11 @@ fn line(found: &mut Found, at: &str, line: &Value, is_first: bool) {
         }
     }
     let is_math = options.is_some_and(|it| it.get("expression").is_some());
+    // `...` stands for as much of the line before as is not given.
+    let shortened = names.first().is_some_and(|it| it == "...");
     match names.len() {
         0 if is_math => (),
+        _ if shortened => (),
         0 | 1 => found.mistake(at, "Should NOT have less than 2 items"),
         count if count % 2 == 1 => found.mistake(at, "Should have an even number of strings: dimensions come in pairs"),
         _ if is_math => found.mistake(at, "Should NOT have a metric next to an expression"),
@@ -247,19 +250,19 @@ mod tests {
 
     #[test]
     fn a_body_of_the_reference_is_taken() {
-        let mut all = widget_of(
+        let all = widget_of(
             "metric",
             json!({
                 "metrics": [
                     ["AWS/Lambda", "Errors", "FunctionName", "ingest", { "id": "m1", "visible": false }],
-                    ["...", "watch"],
+                    ["...", "watch", { "stat": "p99" }],
+                    ["...", { "stat": "Average" }],
+                    [".", "Throttles", ".", "."],
                     [{ "expression": "m1 * 2", "label": "twice", "yAxis": "right" }],
                 ],
                 "period": 60, "stat": "Sum", "region": "us-east-1", "view": "timeSeries", "stacked": false,
             }),
         );
-        // `...` stands for all but the last dimension.
-        all["widgets"][0]["properties"]["metrics"][1] = json!(["AWS/Lambda", "Errors", "FunctionName", "watch"]);
         assert_eq!(body(&all.to_string()), Found::default());
         for good in [
             widget_of("text", json!({ "markdown": "# Shop" })),

@@ -258,3 +258,22 @@ async fn an_action_that_fails_is_noted_and_nothing_more() {
     assert_eq!(scene.messages().len(), 1, "the second one is done all the same");
     assert!(scene.past("bad").iter().any(|it| it.starts_with("Failed to execute action arn:aws:ssm")));
 }
+
+#[tokio::test]
+async fn a_start_forgets_values_but_alarms_nobody() {
+    let mut scene = Scene::new().await;
+    scene.alarm(json!({ "AlarmName": "beat", "TreatMissingData": "breaching" })).await;
+    scene.put("Bad", T, 1.0);
+    scene.at(65).await;
+    assert_eq!(scene.state("beat"), "OK");
+    scene.monitor = open(scene.folder.path(), &scene.cloud);
+    scene.monitor.started = Timestamp::from_second(T + 600).expect("a time");
+    scene.seen.clear();
+    scene.messages();
+    for seconds in [605, 665, 725] {
+        scene.at(seconds).await;
+        assert_eq!((scene.state("beat").as_str(), scene.messages().len()), ("OK", 0), "{seconds}");
+    }
+    scene.at(785).await;
+    assert_eq!(scene.state("beat"), "ALARM", "three minutes of silence since the start");
+}
