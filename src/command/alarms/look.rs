@@ -140,7 +140,7 @@ fn queries(n: usize, alarm: &MetricAlarm) -> Vec<MetricDataQuery> {
     let own: Vec<&str> = alarm.metrics().iter().filter_map(MetricDataQuery::id).collect();
     let query = |it: &MetricDataQuery| {
         let shown = it.return_data() != Some(false);
-        let name = if shown { id(n) } else { format!("a{n}_{}", it.id().unwrap_or_default()) };
+        let name = if shown { id(n) } else { format!("{}_{}", id(n), it.id().unwrap_or_default()) };
         MetricDataQuery::builder()
             .id(name)
             .set_metric_stat(it.metric_stat().cloned())
@@ -160,10 +160,10 @@ fn renamed(expression: &str, own: &[&str], n: usize) -> String {
     while let Some(first) = rest.chars().next() {
         let same = |it: char| is_word(it) == is_word(first);
         let (piece, after) = rest.split_at(rest.find(|it| !same(it)).unwrap_or(rest.len()));
-        if own.contains(&piece) {
-            text.push_str(&format!("a{n}_"));
+        match own.contains(&piece) {
+            true => text.extend([id(n).as_str(), "_", piece]),
+            false => text.push_str(piece),
         }
-        text.push_str(piece);
         rest = after;
     }
     text

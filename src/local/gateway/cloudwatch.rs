@@ -1,9 +1,10 @@
-//! CloudWatch: metrics, math over them, alarms that are evaluated and act, dashboards. Logs are the cloud's behind the gateway.
+//! CloudWatch: metrics, math over them, alarms that are evaluated and act, dashboards. Logs are the cloud's behind the
+//! gateway.
 //!
-//! Alarms, their history and dashboards are kept on disk; values of metrics in memory, for three hours, and gone with the
-//! supervisor: an alarm then keeps its state until what came since decides. Not there: anomaly detection, Metrics Insights,
-//! PromQL, metric streams; what is not answered here passes on.
-//! Shapes: the CloudWatch API reference, as aws-sdk-cloudwatch and botocore read it.
+//! Alarms, their history and dashboards are kept on disk; values of metrics in memory, for three hours, and gone with
+//! the supervisor: an alarm then keeps its state until what came since decides. Not there: anomaly detection, Metrics
+//! Insights, PromQL, metric streams; what is not answered here passes on. Shapes: the CloudWatch API reference, as
+//! aws-sdk-cloudwatch and botocore read it.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 

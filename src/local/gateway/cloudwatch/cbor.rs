@@ -1,7 +1,7 @@
 //! CBOR documents of Smithy's rpcv2 protocol, read into JSON values and written from them. Pure. Knows no operation.
 //!
-//! Times are numbers of seconds since 1970 in JSON, and tag 1 in CBOR; on the way out, a member's name says that it is one.
-//! Source: the Smithy specification of the RPC v2 CBOR protocol.
+//! Times are numbers of seconds since 1970 in JSON, and tag 1 in CBOR; on the way out, a member's name says that it is
+//! one. Source: the Smithy specification of the RPC v2 CBOR protocol.
 
 use aws_smithy_cbor::{Decoder, Encoder, data::Type, decode::DeserializeError};
 use aws_smithy_types::DateTime;

@@ -1,7 +1,7 @@
 //! Metric math: expressions over series, parsed and evaluated. Pure.
 //!
-//! Grammar and functions: "Using math expressions with CloudWatch metrics" in the CloudWatch user guide. Not there: `SEARCH`,
-//! anomaly detection, sorting and slicing, and parts of dates; they are refused by name.
+//! Grammar and functions: "Using math expressions with CloudWatch metrics" in the CloudWatch user guide. Not there:
+//! `SEARCH`, anomaly detection, sorting and slicing, and parts of dates; they are refused by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 

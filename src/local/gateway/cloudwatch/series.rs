@@ -211,10 +211,10 @@ mod tests {
         }
 
         #[test]
-        fn many_values_are_bounded_and_percentiles_stay_near(seed in any::<u64>()) {
+        fn many_values_are_bounded_and_percentiles_stay_near(seed in any::<u32>()) {
             let mut all = Summary::default();
             for i in 0..5000_u32 {
-                let value = f64::from((i.wrapping_mul(2_654_435_761) ^ (seed as u32)) % 10_000);
+                let value = f64::from((i.wrapping_mul(2_654_435_761) ^ seed) % 10_000);
                 all.add(value, 1.0);
             }
             prop_assert!(all.values.len() <= KEPT);

@@ -1,7 +1,7 @@
 //! Where the values of the metrics of AWS's own namespaces come from: real numbers of what runs on this machine.
 //!
-//! Functions and event source mappings are counted as they work; databases and consumer groups are asked every few seconds,
-//! but have one value a minute, as at AWS: the latest. Only what is invoked through the gateway is counted.
+//! Functions and event source mappings are counted as they work; databases and consumer groups are asked every few
+//! seconds, but have one value a minute, as at AWS: the latest. Only what is invoked through the gateway is counted.
 
 use std::{
     collections::BTreeMap,

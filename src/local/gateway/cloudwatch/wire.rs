@@ -1,7 +1,7 @@
 //! How a request to the monitoring API says what it wants, and how its answer is written: rpcv2 CBOR or AWS JSON. Pure.
 //!
-//! The query protocol of older clients is not spoken. Errors carry their names as the SDKs look for them: in the body, in a
-//! header, and in the header of services that once spoke the query protocol.
+//! The query protocol of older clients is not spoken. Errors carry their names as the SDKs look for them: in the body,
+//! in a header, and in the header of services that once spoke the query protocol.
 
 use std::io::Read as _;
 

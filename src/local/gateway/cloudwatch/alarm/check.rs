@@ -1,7 +1,7 @@
 //! What an alarm may say, before it is kept. Pure.
 //!
-//! Rules: the CloudWatch API reference, `PutMetricAlarm` and `PutCompositeAlarm`. Anomaly detection and PromQL are refused:
-//! the local cloud has neither.
+//! Rules: the CloudWatch API reference, `PutMetricAlarm` and `PutCompositeAlarm`. Anomaly detection and PromQL are
+//! refused: the local cloud has neither.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! What an alarm on a metric makes of its values: a state and a reason, from the rule and the values alone. Pure.
 //!
-//! Rules: "Alarm evaluation" and "Configuring how CloudWatch alarms treat missing data" in the CloudWatch user guide; wording
-//! of reasons: as alarms at AWS say it. More periods are looked at than the rule counts, two as in the guide's examples: real
-//! values from farther back stand in for missing ones.
+//! Rules: "Alarm evaluation" and "Configuring how CloudWatch alarms treat missing data" in the CloudWatch user guide;
+//! wording of reasons: as alarms at AWS say it. More periods are looked at than the rule counts, two as in the guide's
+//! examples: real values from farther back stand in for missing ones.
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value, json};
@@ -27,8 +27,8 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// Says which periods a rule is evaluated over at a time. The window slides by a minute, or by ten seconds for periods
-    /// below a minute; by whole periods where the rule goes by the clock.
+    /// Says which periods a rule is evaluated over at a time. The window slides by a minute, or by ten seconds for
+    /// periods below a minute; by whole periods where the rule goes by the clock.
     pub(super) fn of(rule: &MetricRule, now: i64) -> Self {
         let inner = rule.metrics.iter().filter_map(|it| it.metric_stat.as_ref()).map(|it| it.period).max();
         let period = rule.period.or(inner).unwrap_or(60).max(1);
@@ -87,21 +87,17 @@ pub(super) fn evaluate(rule: &MetricRule, steps: &[Step], now: Timestamp) -> Opt
     }
     let is_breached = |it: &Sample| comparison.is_breached(it.value, threshold);
     let breaching = real.iter().filter(|it| is_breached(&it.1)).count();
-    let state = if missing == 0 {
-        if breaching >= needed { State::Alarm } else { State::Ok }
-    } else {
-        match treatment {
-            "breaching" if breaching + missing >= needed => State::Alarm,
-            "notBreaching" if breaching >= needed => State::Alarm,
-            "breaching" | "notBreaching" => State::Ok,
-            _ if breaching >= needed => State::Alarm,
-            "ignore" if real.is_empty() || breaching == real.len() => return None,
-            "ignore" => State::Ok,
-            _ if real.is_empty() => State::InsufficientData,
-            // All there is was breaching, and for long enough: no value has come since that could say otherwise.
-            _ if breaching == real.len() && oldest(steps) >= needed => State::Alarm,
-            _ => State::Ok,
-        }
+    // All there is was breaching.
+    let only_breaching = breaching == real.len();
+    let state = match treatment {
+        _ if breaching >= needed => State::Alarm,
+        _ if missing == 0 => State::Ok,
+        "breaching" if breaching + missing >= needed => State::Alarm,
+        "ignore" if only_breaching => return None,
+        "missing" if real.is_empty() => State::InsufficientData,
+        // And that for long enough: no value has come since that could say otherwise.
+        "missing" if only_breaching && oldest(steps) >= needed => State::Alarm,
+        _ => State::Ok,
     };
     let words = Words { rule, comparison, threshold, counted, needed, missing, treatment };
     let shown: Vec<(i64, Sample)> =

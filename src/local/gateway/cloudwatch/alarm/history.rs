@@ -73,7 +73,12 @@ impl Event {
             Err(err) => (format!("Failed to execute action {action}. Received error: \"{err}\""), "Failed", Some(err)),
         };
         let summary = summary.chars().take(255).collect();
-        let data = json!({ "actionState": state, "stateUpdateTimestamp": alarm.updated.as_millisecond(), "notificationResource": action, "error": error });
+        let data = json!({
+            "actionState": state,
+            "stateUpdateTimestamp": alarm.updated.as_millisecond(),
+            "notificationResource": action,
+            "error": error,
+        });
         Self::new(alarm, at, "Action", summary, &data)
     }
 

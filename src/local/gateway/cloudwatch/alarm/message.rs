@@ -1,7 +1,7 @@
 //! What an alarm tells when its state changes: the message for a topic of SNS, the event for a function. Pure.
 //!
-//! Shapes: "Schema of Amazon SNS notifications when alarms change state" and "Invoke a Lambda function from an alarm" in the
-//! CloudWatch user guide.
+//! Shapes: "Schema of Amazon SNS notifications when alarms change state" and "Invoke a Lambda function from an alarm"
+//! in the CloudWatch user guide.
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,10 @@ pub(super) fn message(alarm: &Alarm, old: State, account: &str, all: &Alarms) ->
             }
             message["AlarmRule"] = json!(rule.alarm_rule);
             let children = alarm.triggers.iter().filter_map(|name| all.get(&key(&alarm.region, name)));
-            let child = |it: &Alarm| json!({ "Arn": it.arn, "State": { "Value": it.state, "Timestamp": moment(it.transitioned) } });
+            let child = |it: &Alarm| {
+                let state = json!({ "Value": it.state, "Timestamp": moment(it.transitioned) });
+                json!({ "Arn": it.arn, "State": state })
+            };
             message["TriggeringChildren"] = children.map(child).collect();
         }
     }
@@ -114,10 +117,14 @@ fn metric(query: &Query) -> Value {
 
 /// Writes the event for a function.
 pub(super) fn event(alarm: &Alarm, old: (State, &str, Option<&str>), account: &str) -> Value {
-    let side = |state: State, reason: &str, data: Option<&str>| json!({ "value": state, "reason": reason, "reasonData": data, "timestamp": moment(alarm.updated) });
+    let side = |state: State, reason: &str, data: Option<&str>| {
+        let at = moment(alarm.updated);
+        json!({ "value": state, "reason": reason, "reasonData": data, "timestamp": at })
+    };
     let configuration = match &alarm.rule {
         Rule::Metric(it) => {
-            json!({ "description": it.common.alarm_description, "metrics": it.metrics.iter().map(metric).collect::<Value>() })
+            let metrics: Value = it.metrics.iter().map(metric).collect();
+            json!({ "description": it.common.alarm_description, "metrics": metrics })
         }
         Rule::Composite(it) => {
             json!({ "description": it.common.alarm_description, "alarmRule": it.alarm_rule })

@@ -1,6 +1,7 @@
 //! The rules of composite alarms: parsed, and evaluated over the states of other alarms. Pure.
 //!
-//! Grammar: `PutCompositeAlarm` in the CloudWatch API reference, with `AT_LEAST(n, STATE, (alarm, …))` of the user guide.
+//! Grammar: `PutCompositeAlarm` in the CloudWatch API reference, with `AT_LEAST(n, STATE, (alarm, …))` of the user
+//! guide.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! The alarms at work: evaluated as time passes, moved from state to state, and what they do then.
 //!
-//! A state is on disk before its actions begin; a crash in between loses the actions. Actions are done for topics of SNS and
-//! for functions; others are noted as failed.
+//! A state is on disk before its actions begin; a crash in between loses the actions. Actions are done for topics of
+//! SNS and for functions; others are noted as failed.
 
 use std::{collections::HashMap, time::Duration};
 

@@ -1,7 +1,7 @@
 //! What a dashboard's body must be. Pure.
 //!
-//! Rules: "Dashboard body structure and syntax" in the CloudWatch API reference, as far as mistakes against them are refused
-//! there. Properties that are not in it are warned of. What is inside queries and annotations is not looked at.
+//! Rules: "Dashboard body structure and syntax" in the CloudWatch API reference, as far as mistakes against them are
+//! refused there. Properties that are not in it are warned of. What is inside queries and annotations is not looked at.
 
 use serde_json::Value;
 

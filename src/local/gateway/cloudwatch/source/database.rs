@@ -1,7 +1,7 @@
 //! The PostgreSQL behind all instances, in RDS's metrics.
 //!
-//! Source: "Amazon CloudWatch metrics for Amazon RDS" in the RDS user guide. Processor time and memory are those of the one
-//! server; connections, storage and reading are those of each instance's database. Nothing measures writing here.
+//! Source: "Amazon CloudWatch metrics for Amazon RDS" in the RDS user guide. Processor time and memory are those of the
+//! one server; connections, storage and reading are those of each instance's database. Nothing measures writing here.
 
 use std::{collections::HashMap, fs, time::Instant};
 
@@ -29,8 +29,8 @@ pub(crate) struct Watched {
     pub(crate) storage: i64,
 }
 
-/// A server that is asked over a connection of its own: one of those that are kept for superusers, so that it is had when
-/// all others are taken.
+/// A server that is asked over a connection of its own: one of those that are kept for superusers, so that it is had
+/// when all others are taken.
 #[derive(Debug)]
 pub(super) struct Asked {
     postgres: Postgres,

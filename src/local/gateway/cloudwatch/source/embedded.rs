@@ -1,7 +1,7 @@
 //! The embedded metric format: log lines that are metrics. Pure.
 //!
-//! Format: "Specification: Embedded metric format" in the CloudWatch user guide. A line that is not of it is no metric, and
-//! no error either.
+//! Format: "Specification: Embedded metric format" in the CloudWatch user guide. A line that is not of it is no metric,
+//! and no error either.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};

@@ -1,7 +1,7 @@
 //! Functions, as their invocations pass by: how many, how long, how they ended.
 //!
-//! Source: "Types of metrics for Lambda functions" in the Lambda developer guide. Of asynchronous invocations nothing but
-//! their number is known here.
+//! Source: "Types of metrics for Lambda functions" in the Lambda developer guide. Of asynchronous invocations nothing
+//! but their number is known here.
 
 use std::time::Instant;
 

@@ -1,7 +1,8 @@
 //! How far consumer groups are behind: the metrics of MSK, and those of event source mappings that tell of lag.
 //!
-//! Source: "Monitor consumer lags" in the MSK developer guide. The groups are those of the mappings of this machine. The time
-//! that a partition is behind is its lag at the speed of its latest progress; where there is none, how long that is so.
+//! Source: "Monitor consumer lags" in the MSK developer guide. The groups are those of the mappings of this machine.
+//! The time that a partition is behind is its lag at the speed of its latest progress; where there is none, how long
+//! that is so.
 
 use std::{collections::HashMap, time::Instant};
 
@@ -71,12 +72,11 @@ impl Lags {
         set("SumOffsetLag", "Count", sum);
         set("MaxOffsetLag", "Count", most);
         set("EstimatedMaxTimeLag", "Seconds", longest);
-        let lambda = |name: &str, dimensions: &[(&str, &str)], value: f64| {
-            let metric = Metric::new("AWS/Lambda", name, dimensions.iter().copied());
-            meter.set(&of.region, metric, "Count", value);
-        };
-        lambda("OffsetLag", &[("EventSourceMappingUUID", &of.uuid), ("FunctionName", &of.function)], sum);
-        lambda("OffsetLag", &[("FunctionName", &of.function)], sum);
+        let of_mapping = [("EventSourceMappingUUID", &*of.uuid), ("FunctionName", &*of.function)];
+        meter.set(&of.region, Metric::new("AWS/Lambda", "OffsetLag", of_mapping), "Count", sum);
+        // A function may have several mappings: this one's lag is one value among theirs.
+        let of_function = Metric::new("AWS/Lambda", "OffsetLag", [("FunctionName", &*of.function)]);
+        meter.add(&of.region, of_function, "Count", sum);
         if of.counts {
             // Nothing happened: that is a value, too.
             for name in ["PolledEventCount", "InvokedEventCount", "FailedInvokeEventCount", "DroppedEventCount"] {

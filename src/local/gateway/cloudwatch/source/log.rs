@@ -1,8 +1,8 @@
 //! The lines of all log groups, each read once: for the metrics that are in them.
 //!
-//! Every reading begins a little before the one before it did, and knows what it read then. A line is missed only when it is
-//! written with a time that is older than that. What was written while the supervisor was away is read at its start, for as
-//! long as values are kept.
+//! Every reading begins a little before the one before it did, and knows what it read then. A line is missed only when
+//! it is written with a time that is older than that. What was written while the supervisor was away is read at its
+//! start, for as long as values are kept.
 
 use std::{
     collections::{HashMap, hash_map::DefaultHasher},
