@@ -158,36 +158,36 @@ impl Parser<'_> {
             "FALSE" => Ok(Logic::Always(false)),
             "(" => {
                 let inner = self.either()?;
-                self.expect(")")?;
+                self.need(")")?;
                 Ok(inner)
             }
             "AT_LEAST" => self.at_least(),
             _ => {
                 let state = state(&word)?;
-                self.expect("(")?;
+                self.need("(")?;
                 let alarm = self.name()?;
-                self.expect(")")?;
+                self.need(")")?;
                 Ok(Logic::Is(state, alarm))
             }
         }
     }
 
     fn at_least(&mut self) -> Result<Logic, String> {
-        self.expect("(")?;
+        self.need("(")?;
         let number = self.next()?;
         let digits = number.strip_suffix('%').unwrap_or(&number);
         let count = digits.parse().map_err(|_| format!("Error in AlarmRule: '{number}' is not a number"))?;
-        self.expect(",")?;
+        self.need(",")?;
         let positive = !self.take("NOT");
         let state = state(&self.next()?)?;
-        self.expect(",")?;
-        self.expect("(")?;
+        self.need(",")?;
+        self.need("(")?;
         let mut alarms = vec![self.name()?];
         while self.take(",") {
             alarms.push(self.name()?);
         }
-        self.expect(")")?;
-        self.expect(")")?;
+        self.need(")")?;
+        self.need(")")?;
         Ok(Logic::AtLeast { count, percent: number.ends_with('%'), state: (state, positive), alarms })
     }
 
@@ -220,7 +220,7 @@ impl Parser<'_> {
         there
     }
 
-    fn expect(&mut self, word: &str) -> Result<(), String> {
+    fn need(&mut self, word: &str) -> Result<(), String> {
         let found = self.next()?;
         if found == word { Ok(()) } else { Err(format!("Error in AlarmRule: '{word}' is expected, not '{found}'")) }
     }
