@@ -29,7 +29,7 @@ impl Project {
         if matches!(settings.state, None | Some(Keep::File)) {
             return self.file_store(stack);
         }
-        let aws = self.aws(&settings).await?;
+        let aws = Box::pin(self.aws(&settings)).await?;
         self.store(stack, &settings, &aws)
     }
 

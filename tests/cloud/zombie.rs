@@ -40,7 +40,7 @@ async fn stands_still(place: &Place, stack: &str, state: &str, store: Arc<dyn St
     let mut first = place.spawn(&place.project(), &["up", stack], &watch);
     let pid = Pid::from_raw(first.id().expect("not waited for").cast_signed());
     let begun = Instant::now();
-    while !load(&*store).await.is_some_and(|it| ready(&it.0) >= 3) {
+    while load(&*store).await.is_none_or(|it| ready(&it.0) < 3) {
         assert!(begun.elapsed() < PATIENCE && first.try_wait().expect("a child").is_none(), "{stack} does not begin");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
