@@ -43,7 +43,7 @@ pub struct Alarm {
     pub of: Option<AnyRef>,
     /// Other alarms that this one stands for, in groups: it goes off while each group has one that does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub when: Vec<Vec<Ref<Alarm>>>,
+    pub when: Vec<Vec<Ref<Self>>>,
     /// Who is told. Default: nobody; other alarms may stand for it.
     #[serde(default)]
     pub notify: Vec<NameRef<Notification>>,
@@ -106,7 +106,7 @@ impl Resource for Alarm {
 
     fn check(&self) -> Vec<Flaw> {
         let mut flaws = Vec::new();
-        if self.of.is_some() == !self.when.is_empty() {
+        if self.of.is_some() != self.when.is_empty() {
             let flaw = Flaw::new("", "an alarm watches one resource, or stands for other alarms");
             flaws.push(flaw.help("write one of `of: function.ingest` and `when: [[one, other]]`"));
         }

@@ -27,6 +27,7 @@ const LOG: &str = "postgresql";
 /// main user in Secrets Manager.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a line of the stack's file")]
 pub struct Database {
     /// The major version of PostgreSQL, such as `17`. RDS applies minor versions by itself.
     pub engine_version: String,
