@@ -82,7 +82,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     } else if lines.is_empty() {
         terminal.print(&format!("{} deploys nothing that is built", stack.name));
     } else {
-        let headings = ["PACKAGE", "ARCHITECTURE", "PACKED", "BINARY", "SHA-256", ""];
+        let headings = ["package", "architecture", "packed", "binary", "sha-256", ""];
         terminal.print(&table(&headings, lines.iter().map(Line::text), terminal.out));
     }
     Ok(Exit::Done)

@@ -104,11 +104,10 @@ async fn asker(run: &Run, definitions: Definitions, stop: CancellationToken) -> 
     let workgroup = super::query::workgroup(run, &document, None)?;
     let catalog = Address { kind: "catalog".to_owned(), name: definitions.catalog.clone() };
     let recorded = document.resources.get(&catalog).map(|it| it.physical.clone());
-    let job = run.stack.resources.keys().find(|it| it.kind == "job").map_or("medallion", |it| it.name.as_str());
     Ok(Asker {
         aws: run.cx.aws.clone(),
         stack: run.stack.name.clone(),
-        run: ["ecomctl", "run", &run.stack.name, job].join(" "),
+        run: ["ecomctl", "run", &run.stack.name, &definitions.job].join(" "),
         workgroup,
         database: recorded.unwrap_or_else(|| definitions.catalog.clone()),
         definitions,

@@ -172,10 +172,10 @@ fn until(text: &str) -> Result<Timestamp, String> {
 /// Shows what was sent, for people.
 fn text(sent: &Sent, style: Style) -> String {
     let mut text =
-        table(&["TOPIC", "EVENTS"], sent.topics.iter().map(|(topic, it)| vec![(*topic).to_owned(), count(*it)]), style);
+        table(&["topic", "events"], sent.topics.iter().map(|(topic, it)| vec![(*topic).to_owned(), count(*it)]), style);
     if !sent.bad.is_empty() {
         let ways = sent.bad.iter().map(|(way, it)| vec![way.name(), count(*it)]);
-        text = format!("{text}\n\n{}", table(&["BAD", "EVENTS"], ways, style));
+        text = format!("{text}\n\n{}", table(&["bad", "events"], ways, style));
     }
     let (events, bad) = (count(sent.events()), count(sent.bad()));
     let elapsed = human::duration(sent.elapsed);
@@ -242,11 +242,11 @@ mod tests {
             elapsed: Duration::from_millis(500),
         };
         insta::assert_snapshot!(text(&sent, Style::PLAIN), @r"
-        TOPIC     EVENTS
+        topic     events
         orders    1,200
         payments  800
 
-        BAD            EVENTS
+        bad            events
         not_utf8       2
         wrong_version  1
 

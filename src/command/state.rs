@@ -153,6 +153,10 @@ fn text(stack: &str, document: &Document, terminal: Terminal) -> String {
     if let Some(it) = &document.lease {
         lines.push(format!("held by {} (process {}) until {}", who::name(&it.holder), it.holder.pid, it.expires()));
     }
+    if document.resources.is_empty() {
+        lines.push("Nothing is owned.".to_owned());
+        return lines.join("\n");
+    }
     let rows = document.resources.iter().map(|(address, it)| row(address.to_string(), it));
     lines.push(String::new());
     lines.push(report::terminal::table(&["resource", "status", "name at the provider"], rows, terminal.out));

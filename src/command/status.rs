@@ -53,6 +53,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let run = Run::begin(&args.stack.stack, Needs::default(), global).await?;
     let document = run.document().await?;
     let observed = run.observe(&document).await?;
+    if observed.found.is_empty() && !global.json {
+        run.terminal.print(&format!("Nothing of `{0}` exists yet: `ecomctl up {0}` makes it.", run.stack.name));
+        return Ok(Exit::Done);
+    }
     loop {
         let status = look(&run, &document, &observed).await;
         if args.watch {

@@ -17,7 +17,7 @@ mod workspace;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use axum::{Router, body::Body, extract::State};
+use axum::{Router, body::Body, extract::State, response::Html, routing::get};
 use http::{Request, Response};
 use miette::Diagnostic;
 use tokio::net::TcpListener;
@@ -110,7 +110,10 @@ pub(crate) async fn serve(config: Config, shutdown: CancellationToken) -> Result
     let listen = |cause| Error::Listen { address: config.listen, cause };
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
     let (server, runner) = Server::open(config)?;
-    let app = Router::new().fallback(answer).with_state(Arc::new(server));
+    // Where the URLs of jobs and runs lead that the API gives out, as a browser asks for them: without a token.
+    let page = || get(async || Html(include_str!("databricks/page.html")));
+    let app = Router::new().route("/", page()).route("/jobs/{*rest}", page());
+    let app = app.fallback(answer).with_state(Arc::new(server));
     // Runs end with the server, whatever ends it.
     let stop = shutdown.child_token();
     let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned());

@@ -67,7 +67,7 @@ impl fmt::Display for Check {
 /// Checks everything that `ecomctl` uses on this machine, in the order of the README.
 pub async fn check(home: &Home) -> Vec<Check> {
     let (python, java, maven, rust, postgres) = join!(python(), java(), maven(), rust(), postgres());
-    let mut checks = vec![python.0, java.0, maven.0, rust, postgres];
+    let mut checks = vec![rust, linker(), python.0, java.0, maven.0, git(), postgres];
     if rustix::process::geteuid().is_root() {
         checks.push(root(home).await);
     }
@@ -180,6 +180,24 @@ async fn rust() -> Check {
             Check::bad(NAME, PURPOSE, format!("it is {version}, needed is 1.95 or newer"), "run `rustup update`")
         }
         None => Check::bad(NAME, PURPOSE, format!("{} does not run", rustc.display()), fix),
+    }
+}
+
+fn linker() -> Check {
+    const NAME: &str = "C compiler";
+    const PURPOSE: &str = "linking what Rust compiles";
+    match find("cc") {
+        Some(path) => Check::good(NAME, PURPOSE, path.display().to_string()),
+        None => Check::bad(NAME, PURPOSE, "`cc` not found", install("gcc libc6-dev", "gcc", "gcc")),
+    }
+}
+
+fn git() -> Check {
+    const NAME: &str = "git";
+    const PURPOSE: &str = "telling which commit is deployed, and that no older one deletes anything";
+    match find("git") {
+        Some(path) => Check::good(NAME, PURPOSE, path.display().to_string()),
+        None => Check::bad(NAME, PURPOSE, "not found", install("git", "git", "git")).optional(),
     }
 }
 

@@ -209,6 +209,16 @@ def failures(page):
     page.quiet()
 
 
+def an_old_order_is_not_stale_gold(page):
+    numbers = page.altered()
+    numbers["freshness"]["answer"]["rows"][0]["newest_order"] = "2026-11-17 09:00:00.000 UTC"
+    page.open(numbers=numbers)
+    assert "Fresh" in page.text("#freshness")[0]
+    told = page.text("#banner")[0]
+    assert "29 h ago" in told and f"ecomctl status {numbers['stack']}" in told and "Stale" not in told, told
+    page.quiet()
+
+
 def refreshes_without_blinking(page):
     page.open(numbers=page.numbers)
     page.browser.evaluate("for (const it of document.querySelectorAll('.chart svg, .tile')) it.kept = true")
@@ -246,7 +256,7 @@ def markup_is_text(page):
     page.quiet()
 
 
-CHECKS = [loads, one_currency_at_a_time, keyboard, light_and_dark, phone, missing, empty, failures, refreshes_without_blinking, markup_is_text]
+CHECKS = [loads, one_currency_at_a_time, keyboard, light_and_dark, phone, missing, empty, failures, an_old_order_is_not_stale_gold, refreshes_without_blinking, markup_is_text]
 
 
 def main():

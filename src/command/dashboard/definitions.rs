@@ -19,6 +19,8 @@ pub(super) struct Definitions {
     pub(super) title: String,
     /// The catalog, as the stack's file calls it, whose tables are asked.
     pub(super) catalog: String,
+    /// The job, as the stack's file calls it, that writes the tables.
+    pub(super) job: String,
     /// The numbers of days that can be chosen; 0 is all of the time.
     pub(super) days: Spanned<Vec<u32>>,
     /// The one that is shown first.

@@ -107,7 +107,8 @@ function banner() {
   else if (page.failed) words.push(`No numbers: ${page.failed}.`);
   else if (page.numbers?.saved) words.push(`Saved numbers of ${format.moment(new Date(page.numbers.at))}; they do not change.`);
   const stale = page.numbers && views.stale(page.numbers, now());
-  if (stale) words.push(`${stale} To bring it up to date: \`${page.numbers.run}\``);
+  const quiet = page.numbers && views.quiet(page.numbers, now());
+  if (stale ?? quiet) words.push(stale ?? quiet);
   box.hidden = words.length === 0;
   box.className = page.failed || stale ? "banner" : "banner plain";
   fill(box, ...worded(words.join(" ")));

@@ -17,16 +17,26 @@ export function instant(text) {
   return new Date(/(Z|[+-]\d\d:?\d\d)$/.test(iso) ? iso : `${iso}Z`);
 }
 
-/** Says in a sentence that the data are too old, or nothing. */
+/** Says in a sentence that nothing new has reached gold for too long, and what to do; or nothing. */
 export function stale(numbers, now) {
+  const { gold, allowed, limit } = ages(numbers, now);
+  if (!(gold > limit)) return null;
+  return `Stale: gold was last written ${format.age(gold)}, and ${allowed} are allowed. To bring it up to date: \`${numbers.run}\``;
+}
+
+/** Says in a sentence that gold is up to date although its newest order is not new; or nothing. No run of a job changes that. */
+export function quiet(numbers, now) {
+  const { order, gold, limit } = ages(numbers, now);
+  if (gold > limit || !(order > limit)) return null;
+  return `The newest order was placed ${format.age(order)}, and gold holds it. Should there be newer ones: \`ecomctl status ${numbers.stack}\``;
+}
+
+function ages(numbers, now) {
   const row = numbers.freshness.answer.rows?.[0];
+  if (!row?.newest_order) return {};
   const limit = numbers.freshness.stale_after * 60_000;
-  if (!row?.newest_order) return null;
-  const [order, gold] = [now - instant(row.newest_order), now - instant(row.newest_gold)];
   const allowed = limit % 3_600_000 ? `${limit / 60_000} min` : `${limit / 3_600_000} h`;
-  if (gold > limit) return `Stale: gold was last written ${format.age(gold)}, and ${allowed} are allowed.`;
-  if (order > limit) return `Stale: the newest order was placed ${format.age(order)}, and ${allowed} are allowed.`;
-  return null;
+  return { order: now - instant(row.newest_order), gold: now - instant(row.newest_gold), limit, allowed };
 }
 
 /** The days and the currency to show: what was chosen where it exists, else what is defined first and paid in most. */
