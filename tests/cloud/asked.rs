@@ -130,6 +130,10 @@ fn numberless(text: &str) -> String {
     let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
     let parts = text.split_inclusive(['/', '=', '&', ' ']).map(|part| {
         let word = part.trim_end_matches(['/', '=', '&', ' ']);
+        // The keys that say whose a secret scope is and which version a value has end with something made up.
+        if let Some((key, _)) = word.rsplit_once('.').filter(|it| it.0.starts_with("ecomctl.")) {
+            return format!("{key}.<id>{}", &part[word.len()..]);
+        }
         if is_number(word) { format!("<n>{}", &part[word.len()..]) } else { part.to_owned() }
     });
     parts.collect()

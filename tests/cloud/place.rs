@@ -214,6 +214,14 @@ impl Place {
         self.dir.path().join("home")
     }
 
+    /// Loses the state, and all that lies beside it.
+    pub(crate) fn forget(&self) {
+        let folder = self.home().join("state");
+        if folder.exists() {
+            fs::remove_dir_all(folder).expect("removed");
+        }
+    }
+
     /// Returns all that the program printed so far.
     pub(crate) fn told(&self) -> String {
         self.told.lock().expect("not poisoned").clone()

@@ -60,6 +60,10 @@ impl Work {
 
     /// Asks for it, in a world that is as it was before.
     pub(crate) fn begin(self, place: &Place) {
+        if self == Self::Up {
+            // The first run of all is without a state, and looks for what a lost one may have named.
+            place.forget();
+        }
         if self == Self::Update {
             place.edit(|it| {
                 let memory = "    ingest:\n      architecture";
