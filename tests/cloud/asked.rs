@@ -77,7 +77,10 @@ impl Asked {
                 (format!("Invoke {action}"), action != "status")
             }
             None => {
-                let parts: Vec<_> = query.split('&').filter(|it| !it.is_empty() && !it.starts_with("x-id=")).collect();
+                // Which version of a cluster it is, MSK makes up.
+                let made_up = ["x-id=", "currentVersion="];
+                let told = |it: &&str| !it.is_empty() && !made_up.iter().any(|other| it.starts_with(other));
+                let parts: Vec<_> = query.split('&').filter(told).collect();
                 let sub = if parts.is_empty() { String::new() } else { format!(" ?{}", parts.join("&")) };
                 (
                     format!("{}{}", head.method, plain(&sub, names)),

@@ -166,6 +166,12 @@ impl Proxy {
         Watch { gateway, workspace, run, servers: [first, second] }
     }
 
+    /// Begins another sweep: what was met in the one before does not count.
+    pub(crate) fn begin(&self) {
+        lock(&self.0.visited).clear();
+        lock(&self.0.failed).clear();
+    }
+
     pub(crate) fn visited(&self) -> BTreeSet<Point> {
         lock(&self.0.visited).clone()
     }
