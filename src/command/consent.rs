@@ -44,7 +44,7 @@ pub struct Question<'a> {
 pub enum Refused {
     /// Nobody is there to be asked.
     #[error("{what} needs your consent, and nobody is there to ask; nothing was changed")]
-    #[diagnostic(code(ecomctl::consent), help("read the plan above; if that is what you want: {command}"))]
+    #[diagnostic(code(ecomctl::consent), help("if what is told above is what you want: {command}"))]
     Unasked {
         /// What needs it.
         what: String,
@@ -52,15 +52,52 @@ pub enum Refused {
         command: String,
     },
     /// The answer was another.
-    #[error("`{answer}` is not the stack's name; nothing was changed")]
-    #[diagnostic(code(ecomctl::consent), help("run the same command again, and type `{stack}`"))]
+    #[error("`{answer}` is not {asked}; nothing was changed")]
+    #[diagnostic(code(ecomctl::consent), help("run the same command again, and type `{word}`"))]
     Declined {
         /// What was typed.
         answer: String,
-        /// What should have been.
-        stack: String,
+        /// What was asked for.
+        asked: &'static str,
+        /// What should have been typed.
+        word: String,
     },
 }
+
+/// Something that needs consent, which is given by typing a word.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed<'a> {
+    /// What happens, as a sentence.
+    pub sentence: &'a str,
+    /// The same as a subject, such as `data loss`.
+    pub what: &'a str,
+    /// What is asked for, such as `the name of the stack`.
+    pub asked: &'static str,
+    /// The word itself.
+    pub word: &'a str,
+    /// The command that gives consent beforehand.
+    pub command: &'a str,
+}
+
+impl Deed<'_> {
+    /// Asks for the word.
+    ///
+    /// # Errors
+    /// [`Refused`] when nobody is there, or another word was typed.
+    pub fn agree(self, terminal: &Terminal) -> Result<()> {
+        let Self { sentence, what, asked, word, command } = self;
+        let prompt = format!("{}\nType {asked} to go on:", terminal.err.paint(Tone::Bad, sentence));
+        let refused = match terminal.ask(&prompt) {
+            Some(answer) if answer == word => return Ok(()),
+            Some(answer) => Refused::Declined { answer, asked, word: word.to_owned() },
+            None => Refused::Unasked { what: what.to_owned(), command: command.to_owned() },
+        };
+        Err(Error::new(Exit::Refused, refused))
+    }
+}
+
+/// What is asked for where a stack is concerned.
+pub const STACK: &str = "the name of the stack";
 
 impl Consent {
     /// Lists what is named and that neither the plan nor the stack knows. It may be gone since the flag was written.
@@ -88,16 +125,10 @@ impl Consent {
             return Ok(doomed);
         }
         let sentence = question.sentence(&doomed);
-        let prompt = format!("{}\nType the name of the stack to go on:", terminal.err.paint(Tone::Bad, &sentence));
-        match terminal.ask(&prompt) {
-            Some(answer) if answer == plan.stack => Ok(doomed),
-            Some(answer) => Err(Error::new(Exit::Refused, Refused::Declined { answer, stack: plan.stack.clone() })),
-            None => {
-                let what = question.always.filter(|_| doomed.is_empty()).map_or("data loss", |it| it.1).to_owned();
-                let command = question.command_with_consent(&doomed);
-                Err(Error::new(Exit::Refused, Refused::Unasked { what, command }))
-            }
-        }
+        let what = question.always.filter(|_| doomed.is_empty()).map_or("data loss", |it| it.1);
+        let command = question.command_with_consent(&doomed);
+        let deed = Deed { sentence: &sentence, what, asked: STACK, word: &plan.stack, command: &command };
+        deed.agree(terminal).map(|()| doomed)
     }
 }
 
@@ -174,7 +205,7 @@ mod tests {
     #[test]
     fn on_aws_each_loss_is_named() {
         let plan = plan(&["topic.orders", "bucket.lake"]);
-        let help = "read the plan above; if that is what you want: ecomctl teardown staging --yes \
+        let help = "if what is told above is what you want: ecomctl teardown staging --yes \
                     --allow-data-loss bucket.lake --allow-data-loss topic.orders";
         assert_eq!(ask(&plan, Target::Aws, false, &[]), Err(help.to_owned()));
         assert_eq!(ask(&plan, Target::Aws, true, &["topic.orders"]), Err(help.to_owned()));
@@ -194,7 +225,7 @@ mod tests {
     #[test]
     fn on_this_machine_yes_is_enough() {
         let plan = plan(&["topic.orders"]);
-        let help = "read the plan above; if that is what you want: ecomctl teardown staging --yes";
+        let help = "if what is told above is what you want: ecomctl teardown staging --yes";
         assert_eq!(ask(&plan, Target::Local, false, &[]), Err(help.to_owned()));
         assert_eq!(ask(&plan, Target::Local, true, &[]), Ok(1));
     }

@@ -5,10 +5,9 @@ use std::{ffi::OsString, path::Path, process::ExitCode, time::Duration};
 use bytesize::ByteSize;
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
-use miette::Diagnostic;
 
 use crate::{
-    command::{Error, Exit, Global, Result, error, project::Project},
+    command::{Error, Exit, Global, Result, consent::Deed, error, project::Project},
     local::{self, Endpoints, Follow, Home, PARTS, Progress, Status, exec},
     report::{self, Terminal},
 };
@@ -186,25 +185,14 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
 
 /// Asks whether all data may go.
 fn agree(terminal: Terminal) -> Result<()> {
-    const COMMAND: &str = "ecomctl local reset --yes";
-    let what = "removing all data of the local cloud".to_owned();
-    let refused = |it| Error::new(Exit::Refused, it);
-    match terminal.ask("All topics, tables and files of the local cloud will be gone. Type `reset` to go on:") {
-        Some(answer) if answer == "reset" => Ok(()),
-        Some(answer) => Err(refused(Kept::Declined { answer })),
-        None => Err(refused(Kept::Unasked { what, command: COMMAND.to_owned() })),
+    Deed {
+        sentence: "All topics, tables and files of the local cloud will be gone.",
+        what: "removing all data of the local cloud",
+        asked: "`reset`",
+        word: "reset",
+        command: "ecomctl local reset --yes",
     }
-}
-
-/// Why all data is still there.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-enum Kept {
-    #[error("{what} needs your consent, and nobody is there to ask; nothing was changed")]
-    #[diagnostic(code(ecomctl::consent), help("if that is what you want: {command}"))]
-    Unasked { what: String, command: String },
-    #[error("`{answer}` is not `reset`; nothing was changed")]
-    #[diagnostic(code(ecomctl::consent), help("run the same command again, and type `reset`"))]
-    Declined { answer: String },
+    .agree(&terminal)
 }
 
 async fn show(home: &Home, terminal: Terminal) -> Result<()> {

@@ -8,18 +8,18 @@ use std::{
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use miette::Diagnostic;
 use serde_json::json;
 
 use crate::{
     command::{
-        Error, Exit, Global, Result,
+        Exit, Global, Result,
+        consent::{Deed, STACK},
         fault::{of_session, of_store},
         place::SILENCE,
         project::{Project, StackArg},
         who,
     },
-    report::{Terminal, Tone, human},
+    report::{Terminal, human},
     stack,
     state::{BEAT, Claim, DEADLINE, Holder, Lease, Session, SessionError, Store},
 };
@@ -63,27 +63,6 @@ pub struct Waiting {
     /// Wait this long for another run to finish, such as `10m`; without it, end with code 7
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub lock_wait: Option<Duration>,
-}
-
-/// The hold was not ended.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-enum Unbroken {
-    /// Nobody is there to be asked.
-    #[error("ending another run's hold needs your consent, and nobody is there to ask; nothing was changed")]
-    #[diagnostic(code(ecomctl::consent), help("if that is what you want: ecomctl lock break {stack} --yes"))]
-    Unasked {
-        /// The stack.
-        stack: String,
-    },
-    /// The answer was another.
-    #[error("`{answer}` is not the stack's name; nothing was changed")]
-    #[diagnostic(code(ecomctl::consent), help("run the same command again, and type `{stack}`"))]
-    Declined {
-        /// What was typed.
-        answer: String,
-        /// What should have been.
-        stack: String,
-    },
 }
 
 /// Does what the arguments ask for.
@@ -204,13 +183,9 @@ async fn end(
 ) -> Result<()> {
     if !yes {
         let question = format!("This takes `{stack}` from {}@{}.", lease.holder.user, lease.holder.host);
-        let question = format!("{}\nType the name of the stack to go on:", terminal.err.paint(Tone::Bad, &question));
-        let stack = stack.to_owned();
-        match terminal.ask(&question) {
-            Some(answer) if answer == stack => (),
-            Some(answer) => return Err(Error::new(Exit::Refused, Unbroken::Declined { answer, stack })),
-            None => return Err(Error::new(Exit::Refused, Unbroken::Unasked { stack })),
-        }
+        let what = "ending another run's hold";
+        let command = format!("ecomctl lock break {stack} --yes");
+        Deed { sentence: &question, what, asked: STACK, word: stack, command: &command }.agree(&terminal)?;
     }
     let claim = Claim { verb: "lock break", breaks: Some(lease.epoch) };
     let session = Session::claim(store, holder, claim).await.map_err(of_session)?;

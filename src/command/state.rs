@@ -10,16 +10,17 @@ pub(super) use init::check as check_bucket;
 pub(super) use relocate::check as check_left_behind;
 
 use clap::Subcommand;
-use miette::Diagnostic;
 
 use crate::{
     command::{
-        Error, Exit, Global, Result, error,
+        Exit, Global, Result,
+        consent::{Deed, STACK},
+        error,
         fault::of_store,
         project::{Project, StackArg},
         who,
     },
-    report::{self, Terminal, Tone, human},
+    report::{self, Terminal, human},
     stack,
     state::{Document, Record},
 };
@@ -73,27 +74,6 @@ struct Yes {
     yes: bool,
 }
 
-/// Nobody consented.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-enum Refused {
-    /// Nobody is there to be asked.
-    #[error("changing the state needs your consent, and nobody is there to ask; nothing was changed")]
-    #[diagnostic(code(ecomctl::consent), help("if what is shown above is what you want: {command} --yes"))]
-    Unasked {
-        /// The command that gives it.
-        command: String,
-    },
-    /// The answer was another.
-    #[error("`{answer}` is not the stack's name; nothing was changed")]
-    #[diagnostic(code(ecomctl::consent), help("run the same command again, and type `{stack}`"))]
-    Declined {
-        /// What was typed.
-        answer: String,
-        /// What should have been.
-        stack: String,
-    },
-}
-
 /// Does what the arguments ask for.
 ///
 /// # Errors
@@ -113,16 +93,13 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
 
 impl Yes {
     /// Asks for the stack's name, unless consent was given.
-    fn settle(self, stack: &str, sentence: &str, command: String, terminal: Terminal) -> Result<()> {
+    fn settle(self, stack: &str, sentence: &str, command: &str, terminal: Terminal) -> Result<()> {
         if self.yes {
             return Ok(());
         }
-        let prompt = format!("{}\nType the name of the stack to go on:", terminal.err.paint(Tone::Bad, sentence));
-        match terminal.ask(&prompt) {
-            Some(answer) if answer == stack => Ok(()),
-            Some(answer) => Err(Error::new(Exit::Refused, Refused::Declined { answer, stack: stack.to_owned() })),
-            None => Err(Error::new(Exit::Refused, Refused::Unasked { command })),
-        }
+        let command = format!("{command} --yes");
+        let what = "changing the state";
+        Deed { sentence, what, asked: STACK, word: stack, command: &command }.agree(&terminal)
     }
 }
 

@@ -114,7 +114,7 @@ pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Re
             to.place()
         );
         let command = format!("ecomctl state move {stack} --from {kept}");
-        args.yes.settle(&stack, &sentence, command, terminal)?;
+        args.yes.settle(&stack, &sentence, &command, terminal)?;
         write(&stack, document, &to).await?;
         let empty = Document { definition: None, resources: [].into(), ..document.clone() };
         session.record(vec![Edit::Restore(Box::new(empty))]).await.map_err(of_session)

@@ -59,7 +59,7 @@ pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Re
     };
     terminal.remark("damaged", &sentence);
     let command = format!("ecomctl state repair {stack}");
-    args.yes.settle(&stack, "The damaged state is put aside, and can be read by hand.", command, terminal)?;
+    args.yes.settle(&stack, "The damaged state is put aside, and can be read by hand.", &command, terminal)?;
     let mended = Document { lease: None, ..newest.unwrap_or_default() };
     let aside = archive.mend(&mended).await.map_err(of_store)?;
     // Once more, as a run like any other, for the journal to tell.

@@ -43,7 +43,7 @@ pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Re
     let session = lock::take(store.clone(), &who::holder(&project.root), &verb, args.waiting, terminal).await?;
     let command = format!("ecomctl state rollback {stack} {}", args.serial);
     let done =
-        put_back(&session, &stack, earlier, |sentence| args.yes.settle(&stack, sentence, command, terminal), terminal);
+        put_back(&session, &stack, earlier, |sentence| args.yes.settle(&stack, sentence, &command, terminal), terminal);
     let done = done.await;
     let released = session.release().await.map_err(of_session);
     let serial = done?;
