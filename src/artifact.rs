@@ -135,13 +135,26 @@ pub enum Progress {
         /// How many there are, as far as is known.
         total: usize,
     },
+    /// A build begins of what has changed.
+    Begun {
+        /// What is built, together.
+        builds: Vec<Build>,
+    },
+    /// A build came to its end.
+    Built {
+        /// What was built, together.
+        builds: Vec<Build>,
+        /// How long that took.
+        elapsed: Duration,
+    },
     /// A request is served.
     Done {
         /// What was asked for.
         build: Build,
         /// The size of what is packed within, in bytes.
         binary: u64,
-        /// How long the build took that it was part of; `None` when its inputs had not changed.
+        /// How long the build took that it was part of, to which others may belong; `None` when its inputs had not
+        /// changed.
         elapsed: Option<Duration>,
     },
 }
@@ -191,6 +204,9 @@ async fn build_in(
             Build::File { path } => (file::take(root, &folder.join("files"), path)?, false),
         };
         let elapsed = built.then(|| started.elapsed());
+        if let Some(elapsed) = elapsed {
+            progress(Progress::Built { builds: vec![request.clone()], elapsed });
+        }
         progress(Progress::Done { build: request.clone(), binary: artifact.size, elapsed });
         found.insert(request.clone(), artifact);
     }
@@ -215,10 +231,16 @@ async fn build_in(
     let warm = missing.is_empty();
     for (architecture, packages) in missing {
         let started = Instant::now();
+        let builds: Vec<Build> =
+            packages.iter().map(|it| Build::Lambda { package: it.clone(), architecture }).collect();
+        progress(Progress::Begun { builds: builds.clone() });
         let shop = lambda::Shop { root, home, target, folder: &folder, toolchain: &toolchain, progress };
-        for (package, built) in shop.build(&mut index, architecture, &packages).await? {
+        let all = shop.build(&mut index, architecture, &packages).await?;
+        let elapsed = started.elapsed();
+        progress(Progress::Built { builds, elapsed });
+        for (package, built) in all {
             let build = Build::Lambda { package, architecture };
-            progress(Progress::Done { build: build.clone(), binary: built.binary, elapsed: Some(started.elapsed()) });
+            progress(Progress::Done { build: build.clone(), binary: built.binary, elapsed: Some(elapsed) });
             found.insert(build, built.artifact);
         }
     }
@@ -301,6 +323,34 @@ mod tests {
         fs::write(root.join("lambdas/words/src/hello.txt"), "hello").expect("written");
         let (back, called) = run(root, "greet").await.expect("there");
         assert_eq!((back.sha256, called), (first.sha256, false), "earlier builds are remembered");
+    }
+
+    #[tokio::test]
+    async fn one_build_is_told_once_for_all_that_it_builds() {
+        let project = project();
+        let root = project.path();
+        for (path, text) in [
+            ("Cargo.toml", "[package]\nname = \"part\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"),
+            ("src/main.rs", "fn main() {}\n"),
+        ] {
+            let path = root.join("lambdas/part").join(path);
+            fs::create_dir_all(path.parent().expect("in a folder")).expect("created");
+            fs::write(path, text).expect("written");
+        }
+        let architecture = Architecture::host().expect("tests run where Lambda could");
+        let wanted: Vec<Build> =
+            ["greet", "part"].map(|it| Build::Lambda { package: it.to_owned(), architecture }).into();
+        let told = Mutex::new(Vec::new());
+        let progress = |it| match it {
+            Progress::Begun { builds } => told.lock().expect("nobody panicked").push(("begun", builds)),
+            Progress::Built { builds, .. } => told.lock().expect("nobody panicked").push(("built", builds)),
+            Progress::Status(_) | Progress::Compiled { .. } | Progress::Done { .. } => (),
+        };
+        let (target, home) = (root.join("target"), root.join(".ecomctl"));
+        let requests = wanted.iter().cloned().collect();
+        build_in(Some(&target), root, &home, &requests, &progress).await.expect("built");
+        build_in(Some(&target), root, &home, &requests, &progress).await.expect("there");
+        assert_eq!(told.into_inner().expect("nobody panicked"), [("begun", wanted.clone()), ("built", wanted)]);
     }
 
     #[tokio::test]

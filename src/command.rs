@@ -34,6 +34,7 @@ pub mod teardown;
 pub mod unprotect;
 pub mod up;
 pub mod validate;
+pub mod value;
 pub mod who;
 
 use std::{

@@ -40,6 +40,7 @@ pub use explain::{Explained, Explanation, Overrode, explain};
 pub use file::{check_name, find, is_file, names, root, strays};
 pub use keep::Keep;
 pub use mistake::{Code, Mistake, Rejected, SHOWN};
+pub use near::{nearest, offer};
 pub use source::{Place, Source};
 
 /// What the name of a resource looks like.

@@ -92,7 +92,7 @@ pub(super) async fn build(call: &Call<'_>) -> Result<Vec<Program>, Error> {
     command.args(call.packages.iter().flat_map(|it| ["--package", it]));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(start)?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (programs, output) = tokio::join!(messages(stdout, total, call.progress), diagnostics(stderr, call.progress));
+    let (programs, output) = tokio::join!(messages(stdout, total, call), diagnostics(stderr, call.progress));
     let status = child.wait().await.map_err(start)?;
     if status.success() {
         return Ok(programs);
@@ -101,13 +101,11 @@ pub(super) async fn build(call: &Call<'_>) -> Result<Vec<Program>, Error> {
     Err(Error::Compile { packages: packages.join(", "), architecture: call.architecture, output })
 }
 
-async fn messages(
-    stream: Option<impl AsyncRead + Unpin>,
-    total: usize,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Vec<Program> {
+async fn messages(stream: Option<impl AsyncRead + Unpin>, total: usize, call: &Call<'_>) -> Vec<Program> {
     let mut programs = Vec::new();
-    let mut done = BTreeSet::new();
+    let (mut done, mut others) = (BTreeSet::new(), 0);
+    let own: BTreeSet<PathBuf> =
+        call.packages.iter().map(|it| call.root.join("lambdas").join(it).join("Cargo.toml")).collect();
     let Some(stream) = stream else { return programs };
     let mut lines = BufReader::new(stream).lines();
     while let Ok(Some(line)) = lines.next_line().await {
@@ -119,17 +117,30 @@ async fn messages(
         if reason != "compiler-artifact" || target.kind.iter().any(|it| it == "custom-build") {
             continue;
         }
+        let other = manifest_path.as_ref().is_none_or(|it| !own.contains(it));
         if let (Some(manifest), Some(executable)) = (manifest_path, executable)
             && target.kind.iter().any(|it| it == "bin")
         {
             programs.push(Program { manifest, name: target.name.clone(), executable });
         }
         if done.insert(package_id) {
+            others += usize::from(other);
             let done = done.len();
-            progress(Progress::Compiled { name: target.name, done, total: total.max(done) });
+            (call.progress)(Progress::Compiled { name: target.name, done, total: total.max(done) });
+        }
+        if let Some(text) = linking(call.packages, &programs, others, total) {
+            (call.progress)(Progress::Status(text));
         }
     }
     programs
+}
+
+/// Says what is linked, once all that it needs is compiled: that takes minutes, and cargo is silent meanwhile.
+fn linking(packages: &BTreeSet<String>, programs: &[Program], others: usize, total: usize) -> Option<String> {
+    let there = |name: &&String| programs.iter().any(|it| it.name == **name);
+    let rest: Vec<String> = packages.iter().filter(|it| !there(it)).map(|it| format!("lambdas/{it}")).collect();
+    let compiled = total > 0 && others + packages.len() >= total;
+    (compiled && !rest.is_empty()).then(|| format!("linking {}", rest.join(", ")))
 }
 
 /// Separates what the compiler has to say, which is returned, from cargo's words on what it is doing.
@@ -140,6 +151,7 @@ async fn diagnostics(stream: Option<impl AsyncRead + Unpin>, progress: &(dyn Fn(
     while let Ok(Some(line)) = lines.next_line().await {
         match status(&line) {
             Some("Compiling" | "Fresh" | "Finished") => (),
+            Some("Blocking") => progress(Progress::Status("waiting for another build".to_owned())),
             Some(_) => progress(Progress::Status(line.trim().to_owned())),
             None => {
                 text.push_str(&line);
@@ -212,6 +224,41 @@ fn start(cause: std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn waiting_and_linking_are_told() {
+        let told = std::sync::Mutex::new(Vec::new());
+        let progress = |it| {
+            if let Progress::Status(text) = it {
+                told.lock().expect("nobody panicked").push(text);
+            }
+        };
+        let waits = b"    Blocking waiting for file lock on build directory\n".as_slice();
+        assert_eq!(diagnostics(Some(waits), &progress).await, "");
+
+        let compiled = |name: &str, kind: &str, executable: Option<&str>| {
+            let text = serde_json::json!({
+                "reason": "compiler-artifact", "package_id": name, "executable": executable,
+                "manifest_path": format!("/project/lambdas/{name}/Cargo.toml"),
+                "target": { "name": name, "kind": [kind] },
+            });
+            format!("{text}\n")
+        };
+        let lines = [
+            compiled("words", "lib", None),
+            compiled("greet", "lib", None),
+            compiled("serde", "lib", None),
+            compiled("greet", "bin", Some("/greet")),
+            compiled("part", "bin", Some("/part")),
+        ];
+        let packages = ["greet", "part"].map(str::to_owned).into();
+        let (root, architecture) = (Path::new("/project"), Architecture::Arm64);
+        let call = Call { root, target: None, architecture, packages: &packages, zig: None, progress: &progress };
+        let programs = messages(Some(lines.concat().as_bytes()), 4, &call).await;
+        assert_eq!(programs.len(), 2);
+        let expected = ["waiting for another build", "linking lambdas/greet, lambdas/part", "linking lambdas/part"];
+        assert_eq!(told.into_inner().expect("nobody panicked"), expected);
+    }
 
     #[test]
     fn words_on_progress_are_told_from_diagnostics() {

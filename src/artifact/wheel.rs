@@ -16,7 +16,7 @@ use tokio::process::Command;
 use zip::{CompressionMethod, DateTime, System, ZipArchive, ZipWriter, result::ZipResult, write::SimpleFileOptions};
 
 use super::{
-    Artifact, Error, Progress,
+    Artifact, Build, Error, Progress,
     archive::{self, hex},
     file, turn,
 };
@@ -70,8 +70,10 @@ impl Shop<'_> {
             return Ok((artifact, false));
         }
         let started = SystemTime::now();
+        let this = Build::Wheel { project: project.to_owned() };
+        (self.progress)(Progress::Begun { builds: vec![this.clone()] });
         let python = self.install().await?;
-        (self.progress)(Progress::Status(format!("building the wheel of {}", project.display())));
+        (self.progress)(Progress::Status(format!("building {this}")));
         let (name, bytes) = self.run(&python, project).await?;
         let bytes = repack(&bytes).map_err(|err| Error::Wheel {
             project: project.to_owned(),

@@ -73,7 +73,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         .iter()
         .map(|(build, artifact)| {
             let (binary, elapsed) = done.get(build).copied().unwrap_or_default();
-            Line { build, artifact, binary, elapsed, users: users.get(build).map(Vec::as_slice).unwrap_or_default() }
+            // Those of one build share its time, to the nanosecond.
+            let together = done.iter().any(|(other, it)| other != build && it.1.is_some() && it.1 == elapsed);
+            let users = users.get(build).map(Vec::as_slice).unwrap_or_default();
+            Line { build, artifact, binary, elapsed, together, users }
         })
         .collect();
     if terminal.json {
@@ -120,6 +123,8 @@ struct Line<'a> {
     artifact: &'a Artifact,
     binary: u64,
     elapsed: Option<Duration>,
+    /// Whether others were built with it, in the same time.
+    together: bool,
     users: &'a [Address],
 }
 
@@ -127,8 +132,11 @@ impl Line<'_> {
     fn text(&self) -> Vec<String> {
         let (package, architecture) = named(self.build);
         let size = |bytes| ByteSize::b(bytes).display().iec().to_string();
-        let what =
-            self.elapsed.map_or_else(|| "unchanged".to_owned(), |it| format!("built in {}", human::duration(it)));
+        let what = match self.elapsed.map(human::duration) {
+            None => "unchanged".to_owned(),
+            Some(it) if self.together => format!("built with others in {it}"),
+            Some(it) => format!("built in {it}"),
+        };
         vec![
             match self.build {
                 Build::Lambda { .. } => format!("lambdas/{package}"),
@@ -176,10 +184,13 @@ mod tests {
         let artifact = Artifact { path: "a.zip".into(), sha256: "q83v".into(), size: 2_202_010, fresh: true };
         let users = [Address::new("function", "ingest")];
         let elapsed = Some(Duration::from_secs(12));
-        let line = Line { build: &build, artifact: &artifact, binary: 5_242_880, elapsed, users: &users };
+        let line =
+            Line { build: &build, artifact: &artifact, binary: 5_242_880, elapsed, together: false, users: &users };
         assert_eq!(line.text(), ["lambdas/ingest", "arm64", "2.1 MiB", "5.0 MiB", "q83v", "built in 12 s"]);
         assert_eq!(line.json()["used_by"], json!(["function.ingest"]));
-        let unchanged = Line { elapsed: None, ..line };
+        let shared = Line { together: true, ..line };
+        assert_eq!(shared.text()[5], "built with others in 12 s");
+        let unchanged = Line { elapsed: None, ..shared };
         assert_eq!(unchanged.text()[5], "unchanged");
         assert_eq!(unchanged.json()["built_seconds"], Value::Null);
     }

@@ -5,9 +5,10 @@ use std::{ffi::OsString, path::Path, process::ExitCode, time::Duration};
 use bytesize::ByteSize;
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 use crate::{
-    command::{Error, Exit, Global, Result, consent::Deed, error, project::Project},
+    command::{Error, Exit, Global, Result, consent::Deed, error, project::Project, value},
     local::{self, Endpoints, Follow, Home, PARTS, Progress, Status, exec},
     report::{self, Terminal},
 };
@@ -55,7 +56,7 @@ enum Verb {
         #[arg(short, long)]
         follow: bool,
         /// How many lines of each part
-        #[arg(short = 'n', long, default_value_t = 20)]
+        #[arg(short = 'n', long, default_value_t = 20, value_parser = value::number::<usize>)]
         lines: usize,
     },
     /// Run the local cloud in this process
@@ -158,29 +159,35 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     };
     match args.verb {
         Verb::Start => {
-            local::ensure(&home, &|it| terminal.note(&told(&it))).await?;
+            local::ensure(&home, &|it| terminal.remark("preparing", &told(&it))).await?;
             show(&home, terminal).await?;
         }
         Verb::Status => show(&home, terminal).await?,
         Verb::Stop => {
             let was_running = local::stop(&home).await?;
-            terminal.note(if was_running {
-                "The local cloud is stopped; its data stays."
-            } else {
-                "The local cloud does not run."
-            });
+            let text = match was_running {
+                true => "The local cloud is stopped; its data stays.",
+                false => "The local cloud does not run.",
+            };
+            stopped(terminal, &json!({ "running": false, "was_running": was_running }), text);
         }
         Verb::Reset { yes } => {
             if !yes {
                 agree(terminal)?;
             }
             local::reset(&home).await?;
-            terminal.note("The local cloud is stopped, and all its data is removed.");
+            let text = "The local cloud is stopped, and all its data is removed.";
+            stopped(terminal, &json!({ "running": false, "reset": true }), text);
         }
         Verb::Logs { part, follow, lines } => logs(&home, part.as_deref(), follow, lines, terminal).await?,
         Verb::Serve | Verb::ExecPart { .. } => local::serve(&home).await?,
     }
     Ok(Exit::Done)
+}
+
+/// Says that the local cloud does not run any more: a result as JSON, a remark to people.
+fn stopped(terminal: Terminal, json: &serde_json::Value, text: &str) {
+    if terminal.json { terminal.print(&json.to_string()) } else { terminal.note(text) }
 }
 
 /// Asks whether all data may go.

@@ -18,6 +18,7 @@ use crate::{
     },
     quantity::Span,
     report::Terminal,
+    stack,
 };
 
 /// How often `--follow` looks again.
@@ -39,7 +40,7 @@ pub struct Args {
     #[command(flatten)]
     stack: StackArg,
     /// Whose log: an address such as `function.ingest`, `job.medallion` or `database.shop`
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = address)]
     address: Address,
     /// Go on showing what is printed, until interrupted
     #[arg(short, long)]
@@ -58,6 +59,8 @@ struct Filter {
     grep: Option<String>,
     follow: bool,
     since: Timestamp,
+    /// How wide the column is of when or by whom.
+    width: usize,
 }
 
 impl Filter {
@@ -68,9 +71,14 @@ impl Filter {
         }
         self.terminal.print(&match self.terminal.json {
             true => serde_json::json!({ "from": from, "message": line }).to_string(),
-            false => format!("{from}  {line}"),
+            false => format!("{from:width$}  {line}", width = self.width),
         });
     }
+}
+
+/// Reads the address of something that can have a log.
+fn address(text: &str) -> Result<Address, String> {
+    text.parse().map_err(|_| "not an address of the form `kind.name`, such as `function.ingest`".to_owned())
 }
 
 /// Shows the log.
@@ -82,20 +90,49 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let now = Timestamp::now();
     let back = SignedDuration::from_secs(args.since.as_secs().try_into().unwrap_or(i64::MAX));
     let since = now.checked_sub(back).unwrap_or(Timestamp::UNIX_EPOCH);
-    let filter = Filter { terminal: run.terminal, grep: args.grep, follow: args.follow, since };
-    match args.address.kind.as_str() {
-        "function" | "database" => group::show(&run, &args.address, &filter).await,
-        "job" => job::show(&run, &args.address, &filter).await,
+    let filter = Filter { terminal: run.terminal, grep: args.grep, follow: args.follow, since, width: 0 };
+    let document = run.document().await?;
+    let (address, resources) = (&args.address, &run.stack.resources);
+    if !resources.contains_key(address) && !document.resources.contains_key(address) {
+        return Err(unknown(&run.stack.name, address, resources.keys()).into());
+    }
+    match address.kind.as_str() {
+        "function" | "database" => group::show(&run, &document, address, &filter).await,
+        "job" => job::show(&run, &document, address, filter).await,
         kind => {
             let message = format!("a {kind} has no log of its own");
-            let with: Vec<_> = run
-                .stack
-                .resources
-                .keys()
-                .filter(|it| ["function", "job", "database"].contains(&it.kind.as_str()))
-                .collect();
-            let with = with.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            Err(Problem::Usage { message, help: Some(format!("these have: {with}")) }.into())
+            let help = format!("these have: {}", with_logs(resources.keys()).join(", "));
+            Err(Problem::Usage { message, help: Some(help) }.into())
         }
+    }
+}
+
+fn with_logs<'a>(all: impl Iterator<Item = &'a Address>) -> Vec<String> {
+    all.filter(|it| ["function", "job", "database"].contains(&it.kind.as_str())).map(ToString::to_string).collect()
+}
+
+fn unknown<'a>(stack: &str, address: &Address, all: impl Iterator<Item = &'a Address>) -> Problem {
+    let with = with_logs(all);
+    let help = stack::offer(&address.to_string(), with.iter().map(String::as_str), "those with a log");
+    Problem::Usage { message: format!("`{stack}` has no {address}"), help: Some(help) }
+}
+
+#[cfg(test)]
+mod tests {
+    use miette::Diagnostic as _;
+
+    use super::*;
+
+    #[test]
+    fn a_slip_is_answered_with_what_was_meant() {
+        let all = ["database.shop", "function.ingest", "topic.orders"].map(|it| address(it).expect("an address"));
+        for (slip, meant) in [("function.ingst", "function.ingest"), ("functon.ingest", "function.ingest")] {
+            let help =
+                unknown("local", &address(slip).expect("an address"), all.iter()).help().map(|it| it.to_string());
+            let expected =
+                format!("did you mean `{meant}`? those with a log are: `database.shop` and `function.ingest`");
+            assert_eq!(help, Some(expected));
+        }
+        assert!(address("ingest").expect_err("a name alone").ends_with("such as `function.ingest`"));
     }
 }

@@ -22,6 +22,7 @@ use crate::{
         Error, Exit, Global, Result, error,
         project::{Project, StackArg},
         run::{Needs, Run},
+        value,
     },
     report::{Style, Terminal, human, preparing::Preparing, terminal::table},
 };
@@ -50,10 +51,10 @@ pub struct Args {
     #[command(flatten)]
     stack: StackArg,
     /// How many orders are made; each comes with about nine other events
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = value::number::<u64>)]
     orders: u64,
     /// What everything is drawn from
-    #[arg(long, value_name = "N", default_value_t = 7)]
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = value::number::<u64>)]
     seed: u64,
     /// The time after which nothing happens [default: the last midnight, UTC]
     #[arg(long, value_name = "TIME", value_parser = until, allow_hyphen_values = true)]
@@ -160,11 +161,10 @@ impl Args {
 
 /// Reads a time that a shop can have had.
 fn until(text: &str) -> Result<Timestamp, String> {
-    let time: Result<Timestamp, _> = text.parse();
-    match time {
+    match value::time(text) {
         Ok(it) if (2000..2100).contains(&it.to_zoned(jiff::tz::TimeZone::UTC).year()) => Ok(it),
-        Err(err) if !text.starts_with('-') => Err(err.to_string()),
-        // A year before the first is beyond what the library takes, and it says so at length.
+        Err(err) if !text.starts_with('-') => Err(err),
+        // A year before the first is beyond what the library takes.
         Ok(_) | Err(_) => Err("it must lie between 2000 and 2100".to_owned()),
     }
 }

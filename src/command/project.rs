@@ -45,6 +45,7 @@ impl Project {
     /// Says that there is none.
     pub fn open(global: &Global) -> Result<Self> {
         check_ports(std::env::var_os("ECOMCTL_PORTS").as_deref())?;
+        global.project.as_deref().map_or(Ok(()), check_folder)?;
         let from = global.project.as_deref().unwrap_or(Path::new("."));
         let from = std::path::absolute(from).map_err(error::file("find", from))?;
         let root = stack::root(&from)?;
@@ -122,6 +123,18 @@ fn ambient(stack: &Stack) -> databricks::Target {
     databricks::Target::ambient().host(named.host).profile(named.profile)
 }
 
+/// Says that the folder is not there which is to hold the project.
+fn check_folder(folder: &Path) -> Result<()> {
+    let wrong = match (folder.is_dir(), folder.exists()) {
+        (true, _) => return Ok(()),
+        (false, true) => "is no directory",
+        (false, false) => "does not exist",
+    };
+    let message = format!("{} {wrong}", folder.display());
+    let help = Some("`--project` names the directory of a project, which holds `stacks/`".to_owned());
+    Err(error::Problem::Usage { message, help }.into())
+}
+
 /// Says that the environment asks for ports that there are not.
 fn check_ports(wanted: Option<&OsStr>) -> Result<()> {
     match wanted.filter(|it| !it.is_empty() && *it != "free") {
@@ -152,6 +165,19 @@ mod tests {
         let err = check_ports(Some(OsStr::new("fre"))).expect_err("no such ports");
         assert_eq!(err.exit(), crate::command::Exit::Usage);
         assert!(err.diagnostic().to_string().contains("`fre`"), "{err:?}");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        for (path, wrong) in [(file, "is no directory"), (folder.path().join("gone"), "does not exist")] {
+            let global = Global { project: Some(path.clone()), ..Global::default() };
+            let err = Project::open(&global).expect_err("no project");
+            assert_eq!(err.exit(), crate::command::Exit::Usage);
+            assert_eq!(err.diagnostic().to_string(), format!("{} {wrong}", path.display()));
+        }
     }
 
     #[test]

@@ -11,16 +11,18 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     address::Address,
     command::{
-        Exit, Global, Result,
+        Error, Exit, Global, Result,
         error::{self, Problem},
         project::StackArg,
         run::{Needs, Run},
+        value,
     },
     report::{human, preparing::Preparing, rows},
+    stack::{Definition, Stack},
     state::Document,
 };
 
-pub use ask::{Failed, Question, ask};
+pub use ask::{Failed, Fault, Question, ask};
 
 /// Ask the lake: run SQL over its tables, and show the rows
 ///
@@ -41,7 +43,7 @@ pub struct Args {
     #[arg(value_name = "SQL")]
     sql: String,
     /// Show at most N rows; 0 shows all
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = value::number::<usize>)]
     limit: usize,
     /// Write rows as CSV
     #[arg(long)]
@@ -65,7 +67,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     }
     let sql = text(&args.sql)?;
     let run = Box::pin(Run::begin(&args.stack.stack, Needs::default(), global)).await?;
-    let workgroup = workgroup(&run, &run.document().await?, args.workgroup.as_deref())?;
+    let document = run.document().await?;
+    let workgroup = workgroup(&run, &document, args.workgroup.as_deref())?;
     let cancel = CancellationToken::new();
     let question = Question {
         sql: &sql,
@@ -76,12 +79,12 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let preparing = Preparing::new(run.terminal);
     let tell = |it: &str| preparing.busy(it);
     let answer = {
-        let mut asked = std::pin::pin!(ask(&run.cx.aws, &question, &cancel, &tell));
+        let mut asked = std::pin::pin!(ask::answer(&run.cx.aws, &question, &cancel, &tell));
         let mut interrupt = signal(SignalKind::interrupt()).map_err(error::internal)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(error::internal)?;
         loop {
             tokio::select! {
-                it = &mut asked => break it?,
+                it = &mut asked => break it.map_err(|it| ended(it, &run.stack, &document))?,
                 _ = interrupt.recv() => cancel.cancel(),
                 _ = terminate.recv() => cancel.cancel(),
             }
@@ -111,11 +114,40 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
 /// Returns the statement, from standard input where that is asked for.
 fn text(sql: &str) -> Result<String> {
     if sql != "-" {
-        return Ok(sql.to_owned());
+        return some(sql.to_owned(), "the SQL is empty");
     }
     let mut text = String::new();
     std::io::stdin().lock().read_to_string(&mut text).map_err(error::file("read", Path::new("standard input")))?;
-    Ok(text)
+    some(text, "standard input holds no SQL")
+}
+
+/// Makes sure that there is a statement.
+fn some(text: String, none: &str) -> Result<String> {
+    if !text.trim().is_empty() {
+        return Ok(text);
+    }
+    let help = "such as \"select count(*) from silver.orders\"; `-` reads it from standard input".to_owned();
+    Err(Problem::Usage { message: none.to_owned(), help: Some(help) }.into())
+}
+
+/// Chooses the code for a statement that gave no rows, and says which tables there are where it names none of them.
+fn ended(fault: Fault, stack: &Stack, document: &Document) -> Error {
+    match fault {
+        Fault::Ran(it) => Error::new(Exit::Failed, it.among(&tables(stack, document))),
+        Fault::Refused(it) => Error::new(Exit::Usage, it),
+        Fault::Other(it) => it,
+    }
+}
+
+/// Lists the tables of a stack as SQL names them, such as `gold.daily_sales`.
+fn tables(stack: &Stack, document: &Document) -> Vec<String> {
+    let table = |(address, it): (&Address, &Definition)| {
+        let folder = it.spec.get("prefix").filter(|_| address.kind == "table")?.as_str()?;
+        let catalog = it.needs.iter().find(|it| it.to.kind == "catalog")?;
+        let name = folder.rsplit('/').next()?;
+        Some(format!("{}.{name}", document.resources.get(&catalog.to)?.physical))
+    };
+    stack.resources.iter().filter_map(table).collect()
 }
 
 /// Finds the stack's workgroup as it was deployed.

@@ -295,7 +295,8 @@ impl Run {
     /// Asks for consent where it is needed, and returns the resources whose data may be lost.
     fn ask(&self, order: &Order, plan: &Plan) -> Result<BTreeSet<Address>> {
         for it in order.consent.unknown(plan, &self.stack) {
-            self.terminal.note(&format!("--allow-data-loss {it}: this stack has no such resource, or has it no more"));
+            let message = format!("--allow-data-loss {it}: this stack has no such resource, or has it no more");
+            self.terminal.remark("unknown", &message);
         }
         let stack = &self.stack.name;
         let sentence = match (&order.aim.adopt, order.aim.goal) {
@@ -384,11 +385,16 @@ pub fn tell(preparing: &Preparing, it: artifact::Progress) {
         artifact::Progress::Compiled { name, done, total } => {
             preparing.busy(&format!("compiled {done} of {total} crates, {name} last"));
         }
-        artifact::Progress::Done { build, elapsed: Some(elapsed), .. } => {
-            preparing.say(&format!("built {build} in {}", human::duration(elapsed)));
+        artifact::Progress::Begun { builds } => preparing.begin(&format!("building {}", all(&builds))),
+        artifact::Progress::Built { builds, elapsed } => {
+            preparing.end(&format!("built {} in {}", all(&builds), human::duration(elapsed)));
         }
-        artifact::Progress::Done { elapsed: None, .. } => (),
+        artifact::Progress::Done { .. } => (),
     }
+}
+
+fn all(builds: &[artifact::Build]) -> String {
+    human::list(&builds.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 
 fn definition(plan: &Plan, holder: &Holder) -> Definition {

@@ -3,10 +3,11 @@
 mod follow;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use miette::Diagnostic;
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -19,7 +20,9 @@ use crate::{
         error::{self, Problem},
         project::StackArg,
         run::{Needs, Run},
+        value,
     },
+    stack,
     state::Document,
 };
 
@@ -35,7 +38,7 @@ const AS_OF: &str = "as_of";
 Examples:
   ecomctl run local medallion
   ecomctl run local medallion --as-of 2026-01-31T00:00:00Z
-  ecomctl run staging medallion --parameter lookback=3d --json
+  ecomctl run staging medallion --parameter as_of=2026-01-31T00:00:00Z --json
 ")]
 pub struct Args {
     #[command(flatten)]
@@ -44,7 +47,7 @@ pub struct Args {
     #[arg(value_name = "JOB")]
     job: String,
     /// Compute as of this time, such as 2026-01-31T00:00:00Z; sets the job's parameter `as_of`
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = value::time)]
     as_of: Option<Timestamp>,
     /// Set one of the job's parameters for this run
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
@@ -84,6 +87,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let (address, id) = job(&run, &run.document().await?, &args.job)?;
     let as_of = args.as_of.map(|it| (AS_OF.to_owned(), it.to_string()));
     let parameters: BTreeMap<_, _> = as_of.into_iter().chain(args.parameters).collect();
+    if let Some(it) = run.stack.resources.get(&address) {
+        known(&address, &it.spec, &parameters)?;
+    }
     // The same token never starts a second run, so that the request may be sent again when its answer is lost.
     let number = run.cx.databricks.run_now(id, &Uuid::new_v4().simple().to_string(), &parameters).await?;
     let mut shown = view::View::new(run.terminal, address.clone());
@@ -128,8 +134,8 @@ pub fn job(run: &Run, document: &Document, wanted: &str) -> Result<(Address, i64
     let jobs: Vec<&Address> = run.stack.resources.keys().filter(|it| it.kind == "job").collect();
     let found = jobs.iter().find(|it| it.name == wanted || it.to_string() == wanted);
     let Some(address) = found else {
-        let known = jobs.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ");
-        let help = if known.is_empty() { "it has none".to_owned() } else { format!("its jobs are: {known}") };
+        let word = wanted.strip_prefix("job.").unwrap_or(wanted);
+        let help = stack::offer(word, jobs.iter().map(|it| it.name.as_str()), "its jobs");
         return Err(Problem::Usage { message: format!("`{stack}` has no job `{wanted}`"), help: Some(help) }.into());
     };
     let id = document.resources.get(*address).and_then(|it| it.id.as_ref()?.parse().ok());
@@ -137,6 +143,19 @@ pub fn job(run: &Run, document: &Document, wanted: &str) -> Result<(Address, i64
         return Err(Problem::not_deployed(stack, address).into());
     };
     Ok(((*address).clone(), id))
+}
+
+/// Makes sure that a job has the parameters that a run is to set.
+fn known(job: &Address, spec: &Value, given: &BTreeMap<String, String>) -> Result<(), Problem> {
+    let fields = ["parameters", "outputs"].into_iter().filter_map(|it| spec.get(it)?.as_object());
+    let names: BTreeSet<&str> = fields.flat_map(|it| it.keys().map(String::as_str)).collect();
+    match given.keys().find(|it| !names.contains(it.as_str())) {
+        None => Ok(()),
+        Some(it) => Err(Problem::Usage {
+            message: format!("{job} has no parameter `{it}`"),
+            help: Some(stack::offer(it, names, "its parameters")),
+        }),
+    }
 }
 
 fn left_alone(job: &Address, run: i64) -> Error {
@@ -147,6 +166,20 @@ fn left_alone(job: &Address, run: i64) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_parameters_of_the_job_are_set() {
+        let job = Address::new("job", "medallion");
+        let spec = serde_json::json!({ "parameters": { "as_of": "" }, "outputs": { "lake_root": "x" } });
+        let given = |name: &str| BTreeMap::from([(name.to_owned(), "1".to_owned())]);
+        assert!(["as_of", "lake_root"].iter().all(|it| known(&job, &spec, &given(it)).is_ok()));
+        let err = known(&job, &spec, &given("as_off")).expect_err("no such parameter");
+        assert_eq!(err.to_string(), "job.medallion has no parameter `as_off`");
+        let help = err.help().map(|it| it.to_string());
+        assert_eq!(help.as_deref(), Some("did you mean `as_of`? its parameters are: `as_of` and `lake_root`"));
+        let none = known(&job, &Value::Null, &given("foo")).expect_err("no parameters");
+        assert_eq!(none.help().map(|it| it.to_string()).as_deref(), Some("its parameters: there are none"));
+    }
 
     #[test]
     fn parameters_have_a_name_and_a_value() {

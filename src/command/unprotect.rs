@@ -80,8 +80,9 @@ pub async fn set(named: Named, protect: bool, global: &Global) -> Result<Exit> {
     let defined = project.load(&stack).ok().filter(|_| !protect);
     let again = |it: &&Address| defined.as_ref().and_then(|all| all.resources.get(*it)).is_some_and(|it| it.protect);
     for address in changed.iter().filter(again) {
-        terminal
-            .note(&format!("the file still says `protect: true` of {address}: `ecomctl up {stack}` protects it again"));
+        let again = format!("`ecomctl up {stack}` protects it again");
+        let message = format!("the file still says `protect: true` of {address}: {again}");
+        terminal.remark("protected", &message);
     }
     Ok(Exit::Done)
 }

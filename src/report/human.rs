@@ -45,6 +45,14 @@ pub fn plural(it: usize, noun: &str) -> String {
     format!("{it} {noun}{}", if it == 1 { "" } else { "s" })
 }
 
+/// Lists things as a sentence does: `a`, `a and b`, `a, b and c`.
+pub fn list(them: &[String]) -> String {
+    match them {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        it => it.concat(),
+    }
+}
+
 /// Ends a text with a full stop, unless it ends a sentence already.
 pub fn sentence(text: &str) -> String {
     let text = text.trim_end();
@@ -81,6 +89,12 @@ mod tests {
         let before = |seconds| now - jiff::SignedDuration::from_secs(seconds);
         let texts = [-60, 3, 59, 3599, 7300, 172_799, 172_800].map(|it| ago(now, before(it)));
         assert_eq!(texts, ["just now", "just now", "59 s ago", "59 min ago", "2 h ago", "47 h ago", "2 d ago"]);
+    }
+
+    #[test]
+    fn lists_read_as_sentences_do() {
+        let names = ["a", "b", "c"].map(str::to_owned);
+        assert_eq!([0, 1, 2, 3].map(|it| list(&names[..it])), ["", "a", "a and b", "a, b and c"]);
     }
 
     #[test]

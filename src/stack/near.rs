@@ -8,7 +8,7 @@ const LISTED: usize = 12;
 const LONGEST: usize = 64;
 
 /// Finds the name that is most like a word, when one is like it at all.
-pub(super) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;
     }
@@ -29,6 +29,16 @@ pub(super) fn suggest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>, 
         Some(it) => format!("did you mean `{it}`?"),
         None if names.is_empty() => format!("there are no {what}"),
         None => format!("the {what} are: {}", list(&names)),
+    }
+}
+
+/// Suggests the nearest name, and lists all there are; `whose` begins the list, such as `its jobs`.
+pub fn offer<'a>(word: &str, names: impl IntoIterator<Item = &'a str>, whose: &str) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    match nearest(word, names.iter().copied()) {
+        _ if names.is_empty() => format!("{whose}: there are none"),
+        Some(it) => format!("did you mean `{it}`? {whose} are: {}", list(&names)),
+        None => format!("{whose} are: {}", list(&names)),
     }
 }
 
@@ -90,6 +100,8 @@ mod tests {
         assert_eq!(list(&["a", "b", "c"]), "`a`, `b` and `c`");
         assert!(list(&(0..20).collect::<Vec<_>>()).ends_with("`11` and 8 more"));
         assert_eq!(suggest("x", [], "topics"), "there are no topics");
+        assert_eq!(offer("x", ["job"], "its jobs"), "its jobs are: `job`");
+        assert_eq!(offer("jbo", ["job", "run"], "its jobs"), "did you mean `job`? its jobs are: `job` and `run`");
     }
 
     #[test]

@@ -39,6 +39,39 @@ fn no_project_here() {
 }
 
 #[test]
+fn a_project_that_does_not_exist() {
+    let ended = Ecomctl::nowhere().run(["-C", "/nowhere/at/all", "diff", "local"]).exits(2).without_result();
+    insta::assert_snapshot!(ended.err, @r"
+    ecomctl::usage
+
+      × /nowhere/at/all does not exist
+      help: `--project` names the directory of a project, which holds `stacks/`
+    ");
+}
+
+#[test]
+fn values_are_refused_in_words() {
+    let project = Ecomctl::in_project([("stacks/local.yaml", EMPTY)]);
+    for (args, said) in [
+        (&["run", "local", "medallion", "--as-of", "yesterday"] as &[_], "such as `2026-01-31T00:00:00Z`"),
+        (&["produce", "local", "--until", "yesterday"], "such as `2026-01-31T00:00:00Z`"),
+        (&["produce", "local", "--orders", "abc"], "not a whole number"),
+        (&["logs", "local", "ingest"], "such as `function.ingest`"),
+        (&["query", "local", " "], "the SQL is empty"),
+    ] {
+        let ended = project.run(args.iter().copied()).exits(2).without_result();
+        assert!(ended.err.contains(said), "{args:?}: {ended:#?}");
+    }
+}
+
+#[test]
+fn stopping_what_does_not_run_is_a_result() {
+    let project = Ecomctl::in_project([("stacks/local.yaml", EMPTY)]);
+    let ended = project.run(["local", "stop", "--json"]).exits(0);
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("{\"running\":false,\"was_running\":false}\n", ""));
+}
+
+#[test]
 fn a_stack_that_does_not_exist() {
     let project = Ecomctl::in_project([("stacks/local.yaml", EMPTY), ("stacks/staging.yaml", EMPTY)]);
     let ended = project.run(["up", "stagign"]).exits(2).without_result();

@@ -13,13 +13,13 @@ use crate::{
     address::Address,
     client::{Error, Reason, aws::Aws},
     command::{Exit, Result, error::Problem, run::Run},
+    state::Document,
 };
 
 /// The longest pause after a read that was refused for being one of too many.
 const LONGEST: Duration = Duration::from_secs(30);
 
-pub(super) async fn show(run: &Run, address: &Address, filter: &Filter) -> Result<Exit> {
-    let document = run.document().await?;
+pub(super) async fn show(run: &Run, document: &Document, address: &Address, filter: &Filter) -> Result<Exit> {
     let Some(recorded) = document.resources.get(address) else {
         return Err(Problem::not_deployed(&run.stack.name, address).into());
     };
@@ -41,7 +41,7 @@ pub(super) async fn show(run: &Run, address: &Address, filter: &Filter) -> Resul
             }
             Ok(None) if told => (),
             Ok(None) => {
-                run.terminal.note(&format!("there is no log group {group} yet{}", hint(address)));
+                run.terminal.remark("empty", &format!("there is no log group {group} yet{}", hint(address)));
                 told = true;
             }
             // Nothing was passed over: the next read begins where this one would have.

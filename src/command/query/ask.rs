@@ -1,6 +1,6 @@
 //! One statement through Athena's API: submitted, followed, and its rows fetched.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_athena::types::{QueryExecution, QueryExecutionContext, QueryExecutionState, Row};
 use miette::{Diagnostic, NamedSource, SourceSpan};
@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     client::{self, Reason, aws::Aws},
     command::{Error, Exit},
-    report::rows::Column,
+    report::{human, rows::Column},
+    stack,
 };
 
 /// How soon a statement is looked at again: ever later, up to a limit.
@@ -69,16 +70,55 @@ struct Cancelled {
     reason: String,
 }
 
-/// Runs a statement and fetches its rows. Cancelling ends the statement at the provider, too.
+/// Why a statement gave no rows.
+#[derive(Debug)]
+pub enum Fault {
+    /// It ran, and failed.
+    Ran(Failed),
+    /// It was not taken.
+    Refused(Failed),
+    /// It is not its own fault.
+    Other(Error),
+}
+
+impl From<Error> for Fault {
+    fn from(it: Error) -> Self {
+        Self::Other(it)
+    }
+}
+
+impl From<client::Error> for Fault {
+    fn from(it: client::Error) -> Self {
+        Self::Other(it.into())
+    }
+}
+
+/// Runs a statement of the program's own or of a file, as [`answer`] does.
 ///
 /// # Errors
-/// Says why the statement failed, or what the provider refused.
+/// Says why the statement failed, as a mistake of who wrote it, or what the provider refused.
 pub async fn ask(
     aws: &Aws,
     question: &Question<'_>,
     cancel: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Answer, Error> {
+    answer(aws, question, cancel, tell).await.map_err(|it| match it {
+        Fault::Ran(it) | Fault::Refused(it) => Error::new(Exit::Usage, it),
+        Fault::Other(it) => it,
+    })
+}
+
+/// Runs a statement and fetches its rows. Cancelling ends the statement at the provider, too.
+///
+/// # Errors
+/// Says why the statement failed, or what the provider refused.
+pub(super) async fn answer(
+    aws: &Aws,
+    question: &Question<'_>,
+    cancel: &CancellationToken,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Answer, Fault> {
     // A repeated request, after an answer that was lost, is recognised by the token that the SDK adds.
     let context = QueryExecutionContext::builder().set_database(question.database.map(str::to_owned)).build();
     let request = aws.athena().start_query_execution().query_string(question.sql).work_group(question.workgroup);
@@ -91,12 +131,14 @@ pub async fn ask(
     let status = query.status();
     let reason = || status.and_then(|it| it.state_change_reason()).unwrap_or("no reason was given").to_owned();
     match status.and_then(|it| it.state()) {
-        Some(QueryExecutionState::Succeeded) => fetch(aws, &id, &query, question.limit).await,
-        Some(QueryExecutionState::Cancelled) => Err(Error::new(Exit::Incomplete, Cancelled { reason: reason() })),
+        Some(QueryExecutionState::Succeeded) => Ok(fetch(aws, &id, &query, question.limit).await?),
+        Some(QueryExecutionState::Cancelled) => {
+            Err(Error::new(Exit::Incomplete, Cancelled { reason: reason() }).into())
+        }
         _ => {
             let system = status.and_then(|it| it.athena_error()).and_then(|it| it.error_category()) == Some(1);
-            let exit = if system { Exit::Internal } else { Exit::Usage };
-            Err(Error::new(exit, Failed::new(reason(), question.sql)))
+            let failed = Failed::new(reason(), question.sql);
+            Err(if system { Error::new(Exit::Failed, failed).into() } else { Fault::Ran(failed) })
         }
     }
 }
@@ -181,11 +223,11 @@ fn values(row: &Row, columns: usize) -> Vec<Option<String>> {
 }
 
 /// Tells a statement that was refused from a request that failed.
-fn refused(err: client::Error, question: &Question<'_>) -> Error {
+fn refused(err: client::Error, question: &Question<'_>) -> Fault {
     match err.reason {
         Reason::Invalid => {
             let reason = err.message.strip_prefix("InvalidRequestException: ").unwrap_or(&err.message);
-            Error::new(Exit::Usage, Failed::new(reason.to_owned(), question.sql))
+            Fault::Refused(Failed::new(reason.to_owned(), question.sql))
         }
         _ => err.into(),
     }
@@ -200,6 +242,34 @@ impl Failed {
         let place = place(&reason, sql);
         Self { place, sql: NamedSource::new("query", sql.to_owned()), reason, help }
     }
+
+    /// Says which tables there are, where the statement names none of them; `tables` are such as `gold.daily_sales`.
+    pub(super) fn among(self, tables: &[String]) -> Self {
+        let help = match self.reason.split_once(':').map(|it| it.0) {
+            Some("SCHEMA_NOT_FOUND") => catalogs(self.sql.inner(), tables),
+            Some("TABLE_NOT_FOUND") => {
+                let quoted = self.reason.split('\'').nth(1).unwrap_or_default();
+                let word = quoted.strip_prefix("awsdatacatalog.").unwrap_or(quoted);
+                stack::nearest(word, tables.iter().map(String::as_str)).map(|it| format!("did you mean `{it}`?"))
+            }
+            _ => None,
+        };
+        Self { help: self.help.clone().or(help), ..self }
+    }
+}
+
+/// Says how tables are named, by the example of one that the statement may mean.
+fn catalogs(sql: &str, tables: &[String]) -> Option<String> {
+    let words: BTreeSet<&str> = sql.split(|it: char| !it.is_alphanumeric() && it != '_').collect();
+    let meant = tables.iter().find(|it| it.split_once('.').is_some_and(|it| words.contains(it.1)));
+    let example = meant.or(tables.first())?;
+    let all: BTreeSet<&str> = tables.iter().filter_map(|it| it.split_once('.')).map(|it| it.0).collect();
+    let all: Vec<String> = all.into_iter().map(|it| format!("`{it}`")).collect();
+    Some(format!(
+        "tables are named with their catalog, such as `{example}`, or without it where `--database` names one; the \
+         catalogs of this stack are: {}",
+        human::list(&all),
+    ))
 }
 
 /// Finds `line 2:7` in a reason, and that place in the statement: columns count characters from 1.
@@ -237,5 +307,21 @@ mod tests {
         ");
         assert_eq!(place("line 9:1: x", sql), Some((sql.len(), 0).into()));
         assert_eq!(place("no line", sql), None);
+    }
+
+    #[test]
+    fn a_table_that_is_not_found_is_suggested() {
+        let tables = ["gold.daily_sales", "gold.order_facts", "silver.orders"].map(str::to_owned);
+        let help = |reason: &str, sql: &str| Failed::new(reason.to_owned(), sql).among(&tables).help;
+        assert_eq!(
+            help("SCHEMA_NOT_FOUND: line 1:15: Schema 'default' does not exist", "select * from orders").as_deref(),
+            Some(
+                "tables are named with their catalog, such as `silver.orders`, or without it where `--database` names \
+                 one; the catalogs of this stack are: `gold` and `silver`"
+            )
+        );
+        let missing = "TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.gold.daily_sale' does not exist";
+        assert_eq!(help(missing, "").as_deref(), Some("did you mean `gold.daily_sales`?"));
+        assert_eq!(help("COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved", "select x"), None);
     }
 }

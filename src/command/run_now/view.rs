@@ -42,41 +42,29 @@ impl View {
             let page = run.run_page_url.as_deref().map(|it| format!(" · {it}")).unwrap_or_default();
             self.say(&format!("run {} of {}{page}", run.run_id, self.job), "run", run.run_id.into());
         }
-        for task in &run.tasks {
-            let state = task.state.life_cycle_state;
-            let before = self.seen.insert((task.task_key.clone(), task.attempt_number), state);
-            if before != Some(state) {
-                self.change(task);
-            }
+        for News { text, task, state, .. } in self.news(run) {
+            self.say(&text, "task", json!({ "task": task.task_key, "attempt": task.attempt_number, "state": state }));
         }
-        let running: Vec<_> = run.tasks.iter().filter(|it| it.state.life_cycle_state == LifeCycle::Running).collect();
-        let names = running.iter().map(|it| it.task_key.as_str()).collect::<Vec<_>>().join(", ");
-        let doing = match (names.is_empty(), run.state.life_cycle_state) {
-            (false, _) => format!("{names} running"),
-            (true, LifeCycle::Queued) => "queued: waiting for another run".to_owned(),
-            (true, _) => "waiting for its cluster".to_owned(),
-        };
-        if let Some(it) = &self.spinner {
+        if let (Some(it), Some(doing)) = (&self.spinner, doing(run)) {
             it.busy(&doing);
         }
     }
 
-    fn change(&self, task: &Task) {
-        let state = task.state.life_cycle_state;
-        let attempt =
-            if task.attempt_number > 0 { format!(" (attempt {})", task.attempt_number + 1) } else { String::new() };
-        let name = format!("{}{attempt}", task.task_key);
-        let text = match state {
-            LifeCycle::Running => format!("{name} began"),
-            LifeCycle::WaitingForRetry => format!("{name} failed, and is tried again"),
-            it if it.is_over() => {
-                let took = took(task.start_time, task.end_time).map(|it| format!(" after {}", human::duration(it)));
-                format!("{name} ended {}{}", ended(task), took.unwrap_or_default())
+    /// Returns what happened to the tasks since the last look, in the order in which it did.
+    fn news<'a>(&mut self, run: &'a Run) -> Vec<News<'a>> {
+        let mut news = Vec::new();
+        for task in &run.tasks {
+            let state = task.state.life_cycle_state;
+            let before = self.seen.insert((task.task_key.clone(), task.attempt_number), state);
+            if before != Some(state) {
+                // It may have begun and ended between two looks.
+                news.extend(News::begun(task).filter(|_| !before.is_some_and(has_begun)));
+                news.extend(News::ended(task));
             }
-            // Waiting is how each begins; nobody needs to be told.
-            _ => return,
-        };
-        self.say(&text, "task", json!({ "task": task.task_key, "attempt": task.attempt_number, "state": state }));
+        }
+        // A task begins as soon as the one before it has ended.
+        news.sort_by_key(|it| (it.at, it.rank));
+        news
     }
 
     /// Shows that the run was asked to stop.
@@ -126,6 +114,74 @@ impl View {
         let style = self.terminal.out;
         style.paint(tone, &format!("run {} of {} ended {word} in {}", run.run_id, self.job, human::duration(took)))
     }
+}
+
+/// Something that happened to a task.
+struct News<'a> {
+    /// When, in milliseconds since 1970.
+    at: i64,
+    /// What comes first of what happened at the same time.
+    rank: u8,
+    text: String,
+    task: &'a Task,
+    state: LifeCycle,
+}
+
+impl<'a> News<'a> {
+    fn begun(task: &'a Task) -> Option<Self> {
+        let ran = match task.state.result_state {
+            Some(Outcome::Success | Outcome::Failed | Outcome::Timedout | Outcome::SuccessWithFailures) => true,
+            _ => has_begun(task.state.life_cycle_state),
+        };
+        let text = format!("{} began", named(task));
+        ran.then_some(Self { at: task.start_time, rank: 1, text, task, state: LifeCycle::Running })
+    }
+
+    fn ended(task: &'a Task) -> Option<Self> {
+        let (name, state) = (named(task), task.state.life_cycle_state);
+        let text = match state {
+            LifeCycle::WaitingForRetry => format!("{name} failed, and is tried again"),
+            it if it.is_over() => {
+                let took = took(task.start_time, task.end_time).map(|it| format!(" after {}", human::duration(it)));
+                format!("{name} ended {}{}", ended(task), took.unwrap_or_default())
+            }
+            // Waiting is how each begins; nobody needs to be told.
+            _ => return None,
+        };
+        // What has no time of its own is a consequence of the rest.
+        let at = if task.end_time > 0 { task.end_time } else { i64::MAX };
+        let rank = if task.end_time > task.start_time { 0 } else { 2 };
+        Some(Self { at, rank, text, task, state })
+    }
+}
+
+fn named(task: &Task) -> String {
+    match task.attempt_number {
+        ..1 => task.task_key.clone(),
+        it => format!("{} (attempt {})", task.task_key, it + 1),
+    }
+}
+
+/// Says whether a task is at work or was, and is not over.
+const fn has_begun(state: LifeCycle) -> bool {
+    matches!(state, LifeCycle::Running | LifeCycle::Terminating | LifeCycle::WaitingForRetry)
+}
+
+/// Says what a run is doing; nothing, once it is over.
+fn doing(run: &Run) -> Option<String> {
+    let state = |it: &Task| it.state.life_cycle_state;
+    let mut running: Vec<_> = run.tasks.iter().filter(|it| state(it) == LifeCycle::Running).collect();
+    running.sort_by_key(|it| it.start_time);
+    let names = running.iter().map(|it| it.task_key.as_str()).collect::<Vec<_>>().join(", ");
+    let some = match run.state.life_cycle_state {
+        it if it.is_over() => return None,
+        _ if !names.is_empty() => return Some(format!("{names} running")),
+        LifeCycle::Queued => "queued: waiting for another run",
+        _ if !run.tasks.is_empty() && run.tasks.iter().all(|it| state(it).is_over()) => "ending",
+        _ if run.tasks.iter().any(|it| has_begun(state(it)) || state(it).is_over()) => "waiting for the next task",
+        _ => "waiting for its cluster",
+    };
+    Some(some.to_owned())
 }
 
 /// How a task failed, with the end of its trace.
@@ -236,6 +292,49 @@ mod tests {
         assert!(text.ends_with("line 30"), "{text}");
         let text = TaskFailure::new(&run().tasks[1], Err("denied".into())).to_string();
         assert_eq!(text, "task silver ended with an error\nits output could not be read: denied");
+    }
+
+    /// A run under way, of tasks with their states, results, beginnings and ends.
+    fn under_way(tasks: &[(&str, &str, &str, i64, i64)]) -> Run {
+        let task = |&(key, state, result, start, end): &(&str, &str, &str, i64, i64)| {
+            let mut it = json!({
+                "run_id": 2, "task_key": key, "start_time": start, "end_time": end,
+                "state": { "life_cycle_state": state },
+            });
+            if !result.is_empty() {
+                it["state"]["result_state"] = result.into();
+            }
+            it
+        };
+        serde_json::from_value(json!({
+            "run_id": 1, "start_time": 1_000, "state": { "life_cycle_state": "RUNNING" },
+            "tasks": tasks.iter().map(task).collect::<Vec<_>>(),
+        }))
+        .expect("a run")
+    }
+
+    #[test]
+    fn tasks_are_told_in_the_order_of_what_happened() {
+        let mut view = view(false);
+        let mut look = |tasks: &[(&str, &str, &str, i64, i64)]| {
+            let run = under_way(tasks);
+            let news = view.news(&run).into_iter().map(|it| it.text).collect::<Vec<_>>();
+            (news, doing(&run).expect("it goes on"))
+        };
+        let pending = |key| (key, "BLOCKED", "", 0, 0);
+        let bronze = ("bronze", "TERMINATED", "SUCCESS", 1_000, 4_000);
+        let silver = ("silver", "TERMINATED", "SUCCESS", 4_000, 7_000);
+        let (news, doing) = look(&[pending("bronze"), pending("gold"), pending("silver")]);
+        assert_eq!((news, doing.as_str()), (vec![], "waiting for its cluster"));
+        let (news, doing) = look(&[bronze, pending("gold"), ("silver", "PENDING", "", 4_000, 0)]);
+        assert_eq!(news, ["bronze began", "bronze ended well after 3.0 s"]);
+        assert_eq!(doing, "waiting for the next task");
+        let (news, doing) = look(&[bronze, ("gold", "RUNNING", "", 7_000, 0), silver]);
+        assert_eq!(news, ["silver began", "silver ended well after 3.0 s", "gold began"]);
+        assert_eq!(doing, "gold running");
+        let (news, doing) = look(&[bronze, ("gold", "TERMINATED", "SUCCESS", 7_000, 8_000), silver]);
+        assert_eq!(news, ["gold ended well after 1.0 s"]);
+        assert_eq!(doing, "ending");
     }
 
     #[test]

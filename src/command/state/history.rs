@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use crate::{
-    command::{Global, Result, fault::of_store, project::Project, project::StackArg, who},
+    command::{Global, Result, fault::of_store, project::Project, project::StackArg, value, who},
     report, stack,
     state::{End, Entry, Outcome},
 };
@@ -16,7 +16,7 @@ pub(super) struct Args {
     #[command(flatten)]
     stack: StackArg,
     /// Show this many runs, the newest
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = value::number::<usize>)]
     last: usize,
 }
 

@@ -11,7 +11,7 @@ use crate::{
         fault::{of_session, of_store},
         lock::{self, Waiting},
         project::{Project, StackArg},
-        who,
+        value, who,
     },
     report::{self, Terminal},
     state::{Archive, Document, Edit, Session},
@@ -23,7 +23,7 @@ pub(super) struct Args {
     #[command(flatten)]
     stack: StackArg,
     /// The serial, as `state history` lists it
-    #[arg(value_name = "SERIAL")]
+    #[arg(value_name = "SERIAL", value_parser = value::number::<u64>)]
     serial: u64,
     #[command(flatten)]
     yes: Yes,
