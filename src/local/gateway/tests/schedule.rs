@@ -28,6 +28,10 @@ async fn take(State(taker): State<Taker>, request: Request<Body>) -> Response<Bo
     let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
     let what = format!("{}{}", header("x-amz-invocation-type"), header("x-amz-target"));
     let event = serde_json::from_slice(&body).expect("JSON");
+    if what.starts_with("Logs_") {
+        // The gateway looks for metrics in logs meanwhile.
+        return Json(json!({})).into_response();
+    }
     taker.heard.lock().expect("heard").push((what, head.uri.path().to_owned(), event));
     let mut failures = taker.failures.lock().expect("failures");
     if head.uri.path() != "/" && *failures > 0 {
