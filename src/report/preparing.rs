@@ -53,7 +53,7 @@ impl Preparing {
     pub fn say(&self, text: &str) {
         match &self.shown {
             Shown::Spinner(it) => it.println(self.terminal.err.paint(Tone::Faint, text)),
-            Shown::Log(it) => it.tell(self.terminal, |pace, now| pace.said(text, now)),
+            Shown::Log(it) => it.tell(self.terminal, |pace, now| Some(pace.said(text, now))),
         }
     }
 
@@ -69,7 +69,7 @@ impl Preparing {
     pub fn begin(&self, text: &str) {
         match &self.shown {
             Shown::Spinner(it) => it.set_message(text.to_owned()),
-            Shown::Log(it) => it.tell(self.terminal, |pace, now| pace.begun(text, now)),
+            Shown::Log(it) => it.tell(self.terminal, |pace, now| Some(pace.begun(text, now))),
         }
     }
 
@@ -78,7 +78,7 @@ impl Preparing {
         self.say(text);
         match &self.shown {
             Shown::Spinner(it) => it.set_message("looking"),
-            Shown::Log(it) => it.tell(self.terminal, |pace, _| pace.idle()),
+            Shown::Log(it) => it.pace.lock().unwrap_or_else(PoisonError::into_inner).idle(),
         }
     }
 }
@@ -161,12 +161,12 @@ impl Pace {
         Self { told: now, doing: None }
     }
 
-    fn said(&mut self, text: &str, now: Instant) -> Option<String> {
+    fn said(&mut self, text: &str, now: Instant) -> String {
         self.told = now;
-        Some(text.to_owned())
+        text.to_owned()
     }
 
-    fn begun(&mut self, text: &str, now: Instant) -> Option<String> {
+    fn begun(&mut self, text: &str, now: Instant) -> String {
         self.doing = Some(Doing { text: text.to_owned(), since: now, told: true });
         self.said(text, now)
     }
@@ -178,9 +178,8 @@ impl Pace {
         self.due(now)
     }
 
-    fn idle(&mut self) -> Option<String> {
+    fn idle(&mut self) {
         self.doing = None;
-        None
     }
 
     /// Returns what is to be told by now: what was not told yet, or that the same is still going on.
@@ -221,8 +220,8 @@ mod tests {
         let expected = [(30, "linking"), (90, "still: linking, 1 min"), (150, "still: linking, 2 min")];
         assert_eq!(told(&mut pace, start, 17..200), expected.map(|(at, text)| (at, text.to_owned())));
         assert_eq!(pace.busy("linking", at(200)), None, "it is no news");
-        assert_eq!(pace.said("built it", at(201)).as_deref(), Some("built it"));
-        assert_eq!(pace.idle(), None);
+        assert_eq!(pace.said("built it", at(201)), "built it");
+        pace.idle();
         assert_eq!(told(&mut pace, start, 202..900), [], "nothing goes on");
     }
 
@@ -231,7 +230,7 @@ mod tests {
         let start = Instant::now();
         let at = |it| start + Duration::from_secs(it);
         let mut pace = Pace::new(start);
-        assert_eq!(pace.begun("building a", at(1)).as_deref(), Some("building a"));
+        assert_eq!(pace.begun("building a", at(1)), "building a");
         assert_eq!(pace.busy("building a", at(20)), None);
         assert_eq!(told(&mut pace, start, 20..70), [(61, "still: building a, 1 min".to_owned())]);
     }
