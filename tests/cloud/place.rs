@@ -45,6 +45,9 @@ pub(crate) struct Place {
 /// The key that requests are signed with: a secret, which must never be seen.
 pub(crate) const CANARY: &str = "canary7Zq3vXw9kT5mB2nR8sLd4Hf6Jy1Pc0GuEa";
 
+/// The watcher's token: another.
+pub(crate) const TOKEN: &str = "canary9Wd2fKq7Yb4Hs6Lm1Tz8Rn3Xc5Vp0JgEu";
+
 /// A run that ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -89,6 +92,10 @@ impl Place {
         let host = "      outputs: { DATABRICKS_HOST: null }\n      environment:\n        DATABRICKS_HOST: http://127.0.0.1:9\n";
         let text = local.replace("target: local\n", "target: aws\n");
         let text = text.replace(watch, &watch.replace("      environment:\n", host));
+        // The watcher's token is a secret here.
+        let public = "      value_from: { env: null, public: local }\n";
+        assert!(text.contains(public), "the stack says which token is for this machine");
+        let text = text.replace(public, "");
         fs::write(stack_file(&root), text).expect("written");
 
         let requests: BTreeSet<_> = stack::load(&root, STACK, KINDS)
@@ -190,6 +197,7 @@ impl Place {
             .env("AWS_REGION", local::REGION)
             .env("DATABRICKS_HOST", &watch.workspace)
             .env("DATABRICKS_TOKEN", "local")
+            .env("DATABRICKS_WATCH_TOKEN", TOKEN)
             .env("DATABRICKS_CONFIG_FILE", "/dev/null")
             .env("AWS_CONFIG_FILE", "/dev/null")
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
