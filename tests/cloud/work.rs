@@ -36,6 +36,22 @@ const UPDATE: &str = "
     medallion:
       timeout: 3h
     maintenance: null
+  dashboard:
+    pipeline:
+      uses:
+        - function.ingest
+        - trigger.orders
+        - trigger.order_details
+        - trigger.payments
+        - trigger.customers
+        - database.shop
+        - job.medallion
+        - table.daily_sales
+        - table.product_sales
+        - table.payment_outcomes
+        - table.customer_segments
+        - table.cohort_retention
+        - table.order_facts
   catalog:
     gold:
       description: What others read
@@ -43,6 +59,13 @@ const UPDATE: &str = "
     analytics:
       scan_limit: 200GiB
 ";
+
+/// What it changes within the file: more memory; and nothing watches the job that goes.
+const CHANGES: [(&str, &str); 3] = [
+    ("    ingest:\n      architecture", "    ingest:\n      memory: 512MiB\n      architecture"),
+    ("DATABRICKS_HOST: null }", "DATABRICKS_HOST: null, JOB_MAINTENANCE: null }"),
+    ("  alarm:\n", "  alarm:\n    maintenance_failed: null\n    maintenance_late: null\n    maintenance_slow: null\n"),
+];
 
 impl Work {
     pub(crate) const ALL: [Self; 3] = [Self::Up, Self::Update, Self::Teardown];
@@ -66,9 +89,10 @@ impl Work {
         }
         if self == Self::Update {
             place.edit(|it| {
-                let memory = "    ingest:\n      architecture";
-                let file = it.replace(memory, "    ingest:\n      memory: 512MiB\n      architecture");
-                file + UPDATE
+                CHANGES.iter().fold(it.to_owned(), |file, (from, to)| {
+                    assert_eq!(file.matches(from).count(), 1, "{from} in {file}");
+                    file.replace(from, to)
+                }) + UPDATE
             });
         }
     }
@@ -88,8 +112,8 @@ impl Work {
                 let gone = deployed.iter().filter(|it| !updated.contains(it)).count();
                 assert_eq!(
                     (gone, updated.len()),
-                    (1, deployed.len()),
-                    "one job less, one log group more: {updated:#?}"
+                    (4, deployed.len() - 3),
+                    "one job and its three alarms less, one log group more: {updated:#?}"
                 );
             }
         }
@@ -119,7 +143,7 @@ impl Work {
     fn undo(self, place: &Place) {
         place.edit(|it| {
             let (file, _) = it.split_once(UPDATE).expect("it was updated");
-            file.replace("      memory: 512MiB\n", "")
+            CHANGES.iter().fold(file.to_owned(), |file, (from, to)| file.replace(to, from))
         });
     }
 }
