@@ -13,6 +13,7 @@ mod error;
 pub mod exec;
 mod files;
 pub mod gateway;
+mod guard;
 mod home;
 mod part;
 pub mod poller;

@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, sync::Mutex};
 use tokio_util::sync::CancellationToken;
 
-use super::error;
+use super::{error, guard::is_foreign};
 
 #[cfg(test)]
 mod tests;
@@ -264,11 +264,6 @@ impl Page {
         *last = Some((Instant::now(), text.clone()));
         Ok(text)
     }
-}
-
-/// Browsers say where a request comes from (Fetch Metadata); what says nothing is no browser.
-fn is_foreign(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_some_and(|it| it != "same-origin" && it != "none")
 }
 
 fn file(file: &File, headers: &HeaderMap) -> Response<Body> {

@@ -17,7 +17,7 @@ mod workspace;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use axum::{Router, body::Body, extract::State, response::Html, routing::get};
+use axum::{Router, body::Body, extract::State, middleware::from_fn, response::Html, routing::get};
 use http::{Request, Response};
 use miette::Diagnostic;
 use tokio::net::TcpListener;
@@ -28,6 +28,7 @@ use super::{
         call::{Call, Fault},
         record::Records,
     },
+    guard,
     starter::Starter,
 };
 use call::{Answer, Reply};
@@ -113,7 +114,7 @@ pub(crate) async fn serve(config: Config, shutdown: CancellationToken) -> Result
     // Where the URLs of jobs and runs lead that the API gives out, as a browser asks for them: without a token.
     let page = || get(async || Html(include_str!("databricks/page.html")));
     let app = Router::new().route("/", page()).route("/jobs/{*rest}", page());
-    let app = app.fallback(answer).with_state(Arc::new(server));
+    let app = app.fallback(answer).with_state(Arc::new(server)).layer(from_fn(guard::own));
     // Runs end with the server, whatever ends it.
     let stop = shutdown.child_token();
     let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned());

@@ -6,7 +6,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::State, response::IntoResponse};
+use axum::{Router, body::Body, extract::State, middleware::from_fn, response::IntoResponse};
 use http::{Method, Request, Response};
 use miette::Diagnostic;
 use tokio::net::TcpListener;
@@ -47,7 +47,7 @@ use serde_json::json;
 use trigger::TriggerApi;
 use upstream::Upstream;
 
-use crate::local::poller::Poller;
+use crate::local::{guard, poller::Poller};
 
 /// The largest body that is read as a whole: of calls that the gateway answers itself.
 const LARGEST_CALL: usize = 4 << 20;
@@ -174,7 +174,7 @@ async fn run(gateway: Gateway, listener: TcpListener, shutdown: CancellationToke
         async move { futures::join!(monitor.watch(stop.clone()), sources.run(stop)) }
     });
     let work = gateway.work.clone();
-    let app = Router::new().fallback(answer).with_state(gateway);
+    let app = Router::new().fallback(answer).with_state(gateway).layer(from_fn(guard::own));
     let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await;
     work.close();
     work.wait().await;

@@ -224,13 +224,25 @@ def effect_of(method, path, headers, query, body):
     return "change"
 
 
+def is_foreign(headers):
+    """Whether a page of another site asks, in somebody's browser; see guard.rs."""
+    name = headers.get("host", "localhost").rpartition(":")[0] or headers.get("host", "localhost")
+    local = name in ("127.0.0.1", "localhost") or name.endswith(".localhost")
+    return not local or "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+
+
 def durable(saver):
     """ministack's application, whose answers wait for the disk."""
 
     async def app(scope, receive, send):
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close"})
         if scope["type"] != "http":
             return await stack.app(scope, receive, send)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if is_foreign(headers):
+            await send({"type": "http.response.start", "status": 403, "headers": [(b"content-length", b"0")]})
+            return await send({"type": "http.response.body", "body": b""})
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
         body = bytearray()

@@ -58,7 +58,7 @@ fn due(id: i64, job: &Job, settings: &Settings, since: Timestamp, runs: &Runs) -
         return Some((quartz.after(since.max(born))?, Trigger::Periodic));
     }
     if let Some(it) = settings.trigger.as_ref().filter(|it| it.pause_status == Pause::Unpaused) {
-        return Some((after(born, it.periodic?, since.max(born)), Trigger::Periodic));
+        return Some((after(born, it.periodic?, since.max(born))?, Trigger::Periodic));
     }
     settings.continuous.as_ref().filter(|it| it.pause_status == Pause::Unpaused)?;
     let own: Vec<_> = runs.all().into_iter().filter(|it| it.job == id).collect();
@@ -73,7 +73,9 @@ fn due(id: i64, job: &Job, settings: &Settings, since: Timestamp, runs: &Runs) -
 }
 
 /// The first multiple of a period, counted from a time, that lies after another.
-fn after(born: Timestamp, it: Periodic, since: Timestamp) -> Timestamp {
+///
+/// None when that is later than times can be told.
+fn after(born: Timestamp, it: Periodic, since: Timestamp) -> Option<Timestamp> {
     let unit = match it.unit {
         Unit::Minutes => 60,
         Unit::Hours => 3600,
@@ -82,7 +84,8 @@ fn after(born: Timestamp, it: Periodic, since: Timestamp) -> Timestamp {
     };
     let period = (i64::from(it.interval) * unit).max(1);
     let passed = since.duration_since(born).as_secs() / period;
-    born + SignedDuration::from_secs((passed + 1) * period)
+    let next = (passed + 1).checked_mul(period)?;
+    born.checked_add(SignedDuration::from_secs(next)).ok()
 }
 
 #[cfg(test)]
@@ -94,10 +97,12 @@ mod tests {
         let born: Timestamp = "2026-11-09T10:00:30Z".parse().expect("time");
         let next = |since: &str| {
             let period = Periodic { interval: 2, unit: Unit::Hours };
-            after(born, period, since.parse().expect("time")).to_string()
+            after(born, period, since.parse().expect("time")).expect("a time").to_string()
         };
         assert_eq!(next("2026-11-09T10:00:30Z"), "2026-11-09T12:00:30Z");
         assert_eq!(next("2026-11-09T12:00:30Z"), "2026-11-09T14:00:30Z");
         assert_eq!(next("2026-11-10T11:59:00Z"), "2026-11-10T12:00:30Z");
+        let never = Periodic { interval: u32::MAX, unit: Unit::Weeks };
+        assert_eq!(after(born, never, born), None);
     }
 }
