@@ -355,11 +355,12 @@ async fn what_is_not_owned_passes_unchanged_or_is_called_unavailable() {
         hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http::<String>();
     let scope =
         |service: &str| format!("AWS4-HMAC-SHA256 Credential=a/20260101/eu-west-1/{service}/aws4_request, Signature=1");
-    let send = |endpoint: &str, service: &str| {
+    let send_to = |endpoint: &str, service: &str, host: &str| {
         let request = Request::put(format!("{endpoint}/b//k%2Fk%C3%BC?x=1&y=a%20b"));
-        let request = request.header("host", "b.s3.example").header("authorization", scope(service));
+        let request = request.header("host", host).header("authorization", scope(service));
         client.request(request.body("hello".to_owned()).expect("a request"))
     };
+    let send = |endpoint: &str, service: &str| send_to(endpoint, service, "b.s3.localhost");
     let echo = |response: Response<hyper::body::Incoming>| async {
         let body = axum::body::to_bytes(Body::new(response.into_body()), 1 << 20).await.expect("a body");
         serde_json::from_slice::<Value>(&body).expect("JSON")
@@ -368,8 +369,10 @@ async fn what_is_not_owned_passes_unchanged_or_is_called_unavailable() {
         let seen = echo(send(&scene.endpoint, service).await.expect("an answer")).await;
         assert_eq!(seen["method"], "PUT");
         assert_eq!(seen["target"], "/b//k%2Fk%C3%BC?x=1&y=a%20b");
-        assert_eq!((&seen["host"], &seen["body"]), (&json!("b.s3.example"), &json!("hello")));
+        assert_eq!((&seen["host"], &seen["body"]), (&json!("b.s3.localhost"), &json!("hello")));
         assert_eq!(seen["authorization"], json!(scope(service)));
+        let rebound = send_to(&scene.endpoint, service, "evil.example").await.expect("an answer");
+        assert_eq!(rebound.status(), http::StatusCode::FORBIDDEN, "a name that leads here is not ours");
     }
     let away = scene_before(data.path(), &Arc::default(), "http://127.0.0.1:1", Cloud::default()).await;
     let answer = send(&away.endpoint, "s3").await.expect("an answer");
