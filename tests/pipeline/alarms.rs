@@ -50,16 +50,17 @@ const SOONER: &str = "
     medallion_failed: { period: 1m }
     maintenance_failed: { period: 1m }
     # Longer than from one look of the watcher to the next, so that a good run is seen as one.
-    medallion_late: { points: 1 of 1, threshold: 80 }
+    medallion_late: { points: 1 of 1, threshold: 120 }
     maintenance_late: { points: 1 of 1 }
     medallion_slow: { points: 1 of 1, threshold: 10 }
     watcher_silent: { points: 1 of 1 }
-    daily_sales_stale: { points: 1 of 1, threshold: 80 }
-    product_sales_stale: { points: 1 of 1, threshold: 80 }
-    payment_outcomes_stale: { points: 1 of 1, threshold: 80 }
-    customer_segments_stale: { points: 1 of 1, threshold: 80 }
-    cohort_retention_stale: { points: 1 of 1, threshold: 80 }
-    order_facts_stale: { points: 1 of 1, threshold: 80 }
+    # As old as the run's beginning, at the least.
+    daily_sales_stale: { points: 1 of 1, threshold: 200 }
+    product_sales_stale: { points: 1 of 1, threshold: 200 }
+    payment_outcomes_stale: { points: 1 of 1, threshold: 200 }
+    customer_segments_stale: { points: 1 of 1, threshold: 200 }
+    cohort_retention_stale: { points: 1 of 1, threshold: 200 }
+    order_facts_stale: { points: 1 of 1, threshold: 200 }
 ";
 
 /// A lock on a table that stays.
