@@ -37,7 +37,7 @@ notebooks-bench postgres:
 lake:
     cargo test --test pipeline lake::
 
-# Every alarm of the stack goes off on a true cause and is over again, and people are told: about 10 minutes, most of it waiting.
+# Every alarm of the stack goes off on a true cause and is over again, and people are told: some 9 minutes, most of it waiting.
 alarms-fire:
     cargo test --test pipeline alarms:: -- --nocapture
 
