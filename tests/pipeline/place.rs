@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::symlink,
-    path::Path,
+    path::{Path, PathBuf},
     process::{self, Stdio},
 };
 
@@ -23,11 +23,41 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_ecomctl");
 pub(crate) struct Place {
     home: Home,
     dir: TempDir,
+    project: PathBuf,
 }
 
 impl Place {
     /// Brings the stack `local` up.
     pub(crate) async fn up() -> Self {
+        let place = Self::new();
+        place.run(["up", "local", "--yes"]).await.expect("comes up");
+        place
+    }
+
+    /// Brings a stack `local` up that differs from the repository's in these fields of resources.
+    pub(crate) async fn up_with(resources: &str) -> Self {
+        let mut place = Self::new();
+        // What is built from the repository itself is found again from the copy.
+        place.run(["build", "local"]).await.expect("builds");
+        let (repository, project) = (place.project.clone(), place.dir.path().join("project"));
+        fs::create_dir_all(project.join("stacks")).expect("created");
+        for it in fs::read_dir(&repository).expect("a folder").map(|it| it.expect("an entry").file_name()) {
+            if it != "stacks" && it != ".ecomctl" {
+                symlink(repository.join(&it), project.join(&it)).expect("linked");
+            }
+        }
+        for (from, to) in [("base", "base"), ("local", "shipped")] {
+            let [from, to] = [(&repository, from), (&project, to)].map(|(at, it)| at.join(format!("stacks/{it}.yaml")));
+            fs::copy(from, to).expect("copied");
+        }
+        let text = format!("extends: shipped.yaml\nstack: {{ target: local }}\nresources:\n{resources}");
+        fs::write(project.join("stacks/local.yaml"), text).expect("written");
+        place.project = project;
+        place.run(["up", "local", "--yes"]).await.expect("comes up");
+        place
+    }
+
+    fn new() -> Self {
         let shared = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let dir = tempfile::tempdir().expect("a folder");
         let artifacts = shared.join("artifacts/artifacts");
@@ -35,15 +65,13 @@ impl Place {
         symlink(artifacts, dir.path().join("artifacts")).expect("linked");
         let home = Home::with_program(dir.path(), Path::new(PROGRAM)).expect("a home");
         let home = home.with_software(&shared.join("software")).expect("software").with_free_ports();
-        let place = Self { home, dir };
-        place.run(["up", "local", "--yes"]).await.expect("comes up");
-        place
+        Self { home, dir, project: PathBuf::from(env!("CARGO_MANIFEST_DIR")) }
     }
 
     /// Runs the program in this project; returns what it printed, or what it complained of.
     pub(crate) async fn run<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<String, String> {
         let mut command = Command::new(PROGRAM);
-        command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).kill_on_drop(true);
+        command.args(args).current_dir(&self.project).stdin(Stdio::null()).kill_on_drop(true);
         let software = Path::new(env!("CARGO_TARGET_TMPDIR")).join("software");
         command.env("ECOMCTL_HOME", self.dir.path()).env("ECOMCTL_PORTS", "free").env("ECOMCTL_SOFTWARE", software);
         let output = command.output().await.expect("the program starts");

@@ -74,11 +74,13 @@ impl Alarm {
             [only] => (name, (*only).to_owned()),
             [title, meaning @ ..] => (*title, meaning.join("\n")),
         };
-        let (word, meaning) = match self.new_state_value.as_str() {
-            "ALARM" => ("ALARM", meaning),
-            "OK" => ("OK again", format!("This is over: {meaning}")),
-            "INSUFFICIENT_DATA" => ("NO DATA", format!("It cannot be told whether this is so: {meaning}")),
-            other => (other, meaning),
+        let (word, meaning) = match (self.new_state_value.as_str(), self.old_state_value.as_deref()) {
+            ("ALARM", _) => ("ALARM", meaning),
+            // A new alarm, above all: there was nothing that could be over.
+            ("OK", Some("INSUFFICIENT_DATA")) => ("OK", format!("It can be told now, and this is not so: {meaning}")),
+            ("OK", _) => ("OK again", format!("This is over: {meaning}")),
+            ("INSUFFICIENT_DATA", _) => ("NO DATA", format!("It cannot be told whether this is so: {meaning}")),
+            (other, _) => (other, meaning),
         };
         let mut text = format!("{word}: {title}\n\n{meaning}\n");
         let mut add = |label: &str, it: Option<String>| {
@@ -160,6 +162,13 @@ mod tests {
         assert!(
             message.text.contains("before that ALARM\n") && message.text.ends_with("Run:   ecomctl alarms staging\n")
         );
+    }
+
+    #[test]
+    fn what_was_never_wrong_is_not_over() {
+        let message = Message::new("staging", None, &alarm("OK", "INSUFFICIENT_DATA", Some("A run failed.")));
+        let wanted = "OK: staging-job-failed\n\nIt can be told now, and this is not so: A run failed.\n";
+        assert!(message.text.starts_with(wanted), "{message:?}");
     }
 
     #[test]
