@@ -39,7 +39,7 @@ lake:
 
 # Every alarm of the stack goes off on a true cause and is over again, and people are told: some 9 minutes, most of it waiting.
 alarms-fire:
-    cargo test --test pipeline alarms:: -- --nocapture
+    cargo test --test watching -- --nocapture
 
 # The official Databricks SDK, boto3 and the AWS SDK against the local cloud.
 peers:

@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     oracle::tables,
-    order::{PATIENCE, UNTIL, agree, found, produce, records, stranded, turn},
-    place::{Place, offsets},
+    order::{agree, found, records, stranded, turn},
+    place::{PATIENCE, Place, UNTIL, offsets, produce},
     proc,
 };
 

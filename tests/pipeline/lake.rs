@@ -14,8 +14,8 @@ use serde_json::Value;
 use tokio_postgres::Client;
 
 use crate::{
-    order::{PATIENCE, UNTIL, turn},
-    place::{Place, copied},
+    order::turn,
+    place::{PATIENCE, Place, UNTIL, copied},
 };
 
 /// The lake of the stack `local`.

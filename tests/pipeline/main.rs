@@ -3,12 +3,12 @@
 #![expect(clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod agreement;
-mod alarms;
 mod killed;
 mod lake;
 mod notebooks;
 mod oracle;
 mod order;
+#[expect(dead_code, reason = "the tests of the alarms use the rest")]
 mod place;
 mod proc;
 mod topics;

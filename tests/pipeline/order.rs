@@ -1,22 +1,16 @@
 //! Any order of arrival and any number of copies give the same tables, through the whole pipeline.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::Client;
 
 use crate::{
     oracle::{Record, Tables, tables},
-    place::{Place, copy},
+    place::{PATIENCE, Place, copy, produce},
     topics::Stored,
 };
-
-/// How long a backlog may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
-/// The time of the last event of all runs: equal runs send equal events.
-pub(crate) const UNTIL: &str = "2026-06-01T00:00:00Z";
 
 /// One pipeline at a time: two are too much for a small machine.
 pub(crate) async fn turn() -> MutexGuard<'static, ()> {
@@ -65,14 +59,6 @@ async fn any_order_any_duplicates_same_tables() {
     assert!(rejected.len() > 500, "{} bad events", rejected.len());
     agree(&shuffled, &Tables { rejected_events: rejected, ..straight });
     assert_eq!(waiting(&database).await, waited);
-}
-
-/// Sends the events of seed 7; returns how many.
-pub(crate) async fn produce(place: &Place, options: &[&str]) -> Result<usize, String> {
-    let always = ["produce", "local", "--seed", "7", "--until", UNTIL, "--json"];
-    let out = place.run(always.iter().chain(options).copied()).await?;
-    let out: Value = serde_json::from_str(&out).expect("JSON");
-    Ok(usize::try_from(out["events"].as_u64().expect("a number")).expect("fits"))
 }
 
 pub(crate) fn records(stored: &[Stored]) -> Vec<Record> {

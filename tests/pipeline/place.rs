@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{self, Stdio},
+    time::Duration,
 };
 
 use ecomctl::{
@@ -12,11 +13,16 @@ use ecomctl::{
     local::{self, Endpoints, Home},
 };
 use futures::{StreamExt as _, TryStreamExt as _};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
 /// The topics; the core tables have the same names.
 pub(crate) const TOPICS: [&str; 4] = ["customers", "orders", "order_details", "payments"];
+/// How long a backlog may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+/// The time of the last event of all runs: equal runs send equal events.
+pub(crate) const UNTIL: &str = "2026-06-01T00:00:00Z";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ecomctl");
 
 /// A home that is gone with the test; software and built Lambdas are shared by all tests.
@@ -143,4 +149,12 @@ impl Drop for Place {
         let stop = process::Command::new(PROGRAM).args(["local", "stop"]).env("ECOMCTL_HOME", home).status();
         assert!(stop.is_ok_and(|it| it.success()) || std::thread::panicking(), "the local cloud does not stop");
     }
+}
+
+/// Sends the events of seed 7; returns how many.
+pub(crate) async fn produce(place: &Place, options: &[&str]) -> Result<usize, String> {
+    let always = ["produce", "local", "--seed", "7", "--until", UNTIL, "--json"];
+    let out = place.run(always.iter().chain(options).copied()).await?;
+    let out: Value = serde_json::from_str(&out).expect("JSON");
+    Ok(usize::try_from(out["events"].as_u64().expect("a number")).expect("fits"))
 }
