@@ -193,6 +193,7 @@ async fn values_are_what_trino_makes_of_them(lake: &Lake) {
         ("format_datetime(timestamp '2024-01-02 03:04:05', 'dd.MM.yyyy HH:mm')", "varchar", "02.01.2024 03:04"),
         ("timestamp '2024-01-02 03:04:05.678'", "timestamp", "2024-01-02 03:04:05.678"),
         ("array[1, null, 2]", "array", "[1, null, 2]"),
+        ("array[decimal '1.5']", "array", "[1.5]"),
         ("map(array['a'], array[1])", "map", "{a=1}"),
         ("cast(row(1, 'x') as row(a integer, b varchar))", "row", "{a=1, b=x}"),
         ("x'68690a'", "varbinary", "68 69 0a"),

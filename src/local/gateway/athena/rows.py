@@ -40,7 +40,7 @@ TYPES = {
 def athena_type(name, kind):
     """Describes a column as `GetQueryResults` does."""
     text = str(kind)
-    if text.startswith("DECIMAL"):
+    if text.startswith("DECIMAL") and not text.endswith("]"):
         precision, scale = text[len("DECIMAL(") : -1].split(",")
         return {"name": name, "type": "decimal", "precision": int(precision), "scale": int(scale)}
     if text.endswith("]"):

@@ -365,6 +365,9 @@ def main():
         answer = {"refused": str(err)}
     except (GlueError, DeltaError, OSError) as err:
         answer = {"failed": f"GENERIC_INTERNAL_ERROR: {err}"}
+    except Exception as err:
+        # Whatever it is, the caller is told, and not that the engine ended without a word.
+        answer = {"failed": f"GENERIC_INTERNAL_ERROR: {type(err).__name__}: {err}"}
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
     # Nothing is to be tidied up; threads of the libraries would be waited for.
