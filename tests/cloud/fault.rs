@@ -73,17 +73,18 @@ impl Fault {
             (Self::Internal, _) => (500, ""),
             (Self::Unavailable, _) => (503, ""),
             (Self::Throttled, "s3") => (503, "SlowDown"),
-            (Self::Throttled, "iam" | "rds" | "sts") => (400, "Throttling"),
+            (Self::Throttled, "iam" | "monitoring" | "rds" | "sns" | "sts") => (400, "Throttling"),
             (Self::Throttled, "lambda" | "kafka") => (429, "TooManyRequestsException"),
             (Self::Throttled, "athena") => (400, "TooManyRequestsException"),
             (Self::Throttled, "databricks") => (429, "REQUEST_LIMIT_EXCEEDED"),
             (Self::Throttled, _) => (400, "ThrottlingException"),
-            (Self::Denied, "s3" | "iam" | "rds" | "sts") => (403, "AccessDenied"),
+            (Self::Denied, "s3" | "iam" | "monitoring" | "rds" | "sns" | "sts") => (403, "AccessDenied"),
             (Self::Denied, "databricks") => (403, "PERMISSION_DENIED"),
             (Self::Denied, _) => (403, "AccessDeniedException"),
             (Self::Stale, "s3") => (404, "NoSuchBucket"),
             (Self::Stale, "iam") => (404, "NoSuchEntity"),
             (Self::Stale, "rds") => (404, "DBInstanceNotFound"),
+            (Self::Stale, "sns") => (404, "NotFound"),
             (Self::Stale, "kafka") => (404, "NotFoundException"),
             (Self::Stale, "glue") => (400, "EntityNotFoundException"),
             (Self::Stale, "athena") => (400, "InvalidRequestException"),
@@ -95,7 +96,11 @@ impl Fault {
         let answer = Response::builder().status(StatusCode::from_u16(status).expect("a status"));
         let answer = match service {
             _ if code.is_empty() => answer.body(Body::empty()),
-            "s3" | "iam" | "rds" | "sts" => {
+            "monitoring" => {
+                let answer = answer.header("smithy-protocol", "rpc-v2-cbor");
+                answer.header(header::CONTENT_TYPE, "application/cbor").body(Body::from(cbor(code, message)))
+            }
+            "s3" | "iam" | "rds" | "sns" | "sts" => {
                 let mut error = String::new();
                 let kind = if status < 500 { "Sender" } else { "Receiver" };
                 write!(error, "<Error><Type>{kind}</Type><Code>{code}</Code><Message>{message}</Message></Error>")
@@ -115,6 +120,16 @@ impl Fault {
         };
         Some(answer.expect("an answer"))
     }
+}
+
+/// An error as CBOR (RFC 8949): a map of two short texts.
+fn cbor(code: &str, message: &str) -> Vec<u8> {
+    let mut bytes = vec![0xa2];
+    for text in ["__type", code, "message", message] {
+        bytes.extend([0x78, u8::try_from(text.len()).expect("it is short")]);
+        bytes.extend(text.as_bytes());
+    }
+    bytes
 }
 
 /// A body that breaks off.
