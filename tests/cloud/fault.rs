@@ -34,10 +34,10 @@ pub(crate) enum Fault {
 
 impl Fault {
     pub(crate) const ALL: [Self; 8] = [
-        Self::Throttled,
+        Self::Closed,
         Self::Internal,
         Self::Unavailable,
-        Self::Closed,
+        Self::Throttled,
         Self::AnswerLost,
         Self::CutShort,
         Self::Denied,
