@@ -50,6 +50,10 @@ kills part="all":
     SWEEP={{ part }} cargo test --test cloud -- --nocapture
     cargo test --lib killed_at_any_write -- --nocapture
 
+# Lets every request of `up`, an update and `teardown` fail once in each of eight ways.
+faults:
+    SWEEP=faults cargo test --test cloud the_pipeline -- --nocapture
+
 # The planner's promises over 10,000 made-up stacks; the protocol killed or lied to at every pair of points.
 protocol:
     cargo test --lib -- --nocapture engine::tests::planner engine::tests::explore

@@ -115,7 +115,8 @@ pub fn of_session_at_the_end(err: SessionError) -> Error {
 
 /// Says why a state cannot be read or written.
 pub fn of_store(err: StoreError) -> Error {
-    Error::new(Exit::Unreachable, err)
+    let exit = if matches!(err, StoreError::Standing { .. }) { Exit::Locked } else { Exit::Unreachable };
+    Error::new(exit, err)
 }
 
 /// Says why nothing could be planned.

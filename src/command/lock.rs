@@ -21,7 +21,7 @@ use crate::{
     },
     report::{Terminal, human},
     stack,
-    state::{BEAT, Claim, DEADLINE, Holder, Lease, Session, SessionError, Store},
+    state::{BEAT, Claim, DEADLINE, Holder, Lease, Session, SessionError, Store, StoreError},
 };
 
 /// See who holds a stack, or end a hold
@@ -121,12 +121,16 @@ pub async fn take(
             Err(err) => err,
         };
         let left = patience.saturating_sub(begun.elapsed());
-        let SessionError::Locked { lease, .. } = &err else { return Err(of_session(err)) };
+        let epoch = match &err {
+            SessionError::Locked { lease, .. } => lease.epoch,
+            SessionError::Store(StoreError::Standing { .. }) => 0,
+            _ => return Err(of_session(err)),
+        };
         if left.is_zero() {
             return Err(of_session(err));
         }
-        if told.is_none_or(|(epoch, at)| epoch != lease.epoch || at.elapsed() > Duration::from_secs(30)) {
-            told = Some((lease.epoch, Instant::now()));
+        if told.is_none_or(|it| it.0 != epoch || it.1.elapsed() > Duration::from_secs(30)) {
+            told = Some((epoch, Instant::now()));
             terminal.remark("locked", &format!("{err}; waiting for up to {}", human::duration(left)));
         }
         // Not in step with others that wait for the same.

@@ -8,7 +8,7 @@ mod s3;
 #[cfg(test)]
 mod tests;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, path::PathBuf, sync::Arc};
 
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
 use miette::Diagnostic;
@@ -114,6 +114,16 @@ pub enum Error {
         /// What to do.
         #[help]
         help: Option<String>,
+    },
+    /// Another process of this machine began to write and does not go on.
+    #[error("another run stands still while it writes the state; it holds {path}")]
+    #[diagnostic(
+        code(state::standing),
+        help("let it go on or end it (`fuser {path}` names its process), and run the same command again", path = .path.display())
+    )]
+    Standing {
+        /// The lock that it holds.
+        path: PathBuf,
     },
     /// The text is no state.
     #[error("the state {place} is damaged: {message}")]

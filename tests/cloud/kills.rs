@@ -62,6 +62,7 @@ async fn until_complete(place: &Place, work: Work, share: Share, begun: Instant)
         let ended = place.run_as(Mode::Kill(share), &args).await;
         assert!(begun.elapsed() < PATIENCE, "the sweep takes longer than {PATIENCE:?}");
         if ended.code.is_some() {
+            assert_eq!(ended.point, None, "it outlived what it was to die at: {:#?}\n{}", ended.asked, ended.err);
             ended.exits(0);
             return;
         }

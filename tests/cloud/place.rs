@@ -25,7 +25,8 @@ use tokio::process::{Child, Command};
 
 use crate::{
     asked::Asked,
-    proxy::{Mode, Proxy, Watch},
+    fault::Fault,
+    proxy::{Mode, Point, Proxy, Watch},
 };
 
 /// The stack that is deployed.
@@ -58,6 +59,8 @@ pub(crate) struct Ended {
     pub(crate) asked: Vec<Asked>,
     /// How many of its requests failed on purpose.
     pub(crate) failures: usize,
+    /// What it was to die at.
+    pub(crate) point: Option<Point>,
     pub(crate) elapsed: Duration,
 }
 
@@ -148,7 +151,9 @@ impl Place {
 
     /// Does so in another mode.
     pub(crate) async fn run_as(&self, mode: Mode, args: &[&str]) -> Ended {
-        self.watch(&self.project(), PATIENCE, args, mode).await
+        // Clients slow down when they are told to.
+        let patience = if mode == Mode::Fail(Fault::Throttled) { PATIENCE * 8 } else { PATIENCE };
+        self.watch(&self.project(), patience, args, mode).await
     }
 
     /// Does so, for a run that may take longer.
@@ -182,7 +187,15 @@ impl Place {
         told.push_str(&out);
         told.push_str(&err);
         drop(told);
-        Ended { code, out, err, asked: watch.seen(), failures: watch.failures(), elapsed: begun.elapsed() }
+        Ended {
+            code,
+            out,
+            err,
+            asked: watch.seen(),
+            point: watch.point(),
+            failures: watch.failures(),
+            elapsed: begun.elapsed(),
+        }
     }
 
     /// Starts the program on a project, without a terminal, its requests going through the proxy.

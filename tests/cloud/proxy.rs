@@ -27,6 +27,7 @@ use nix::{
 };
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     sync::watch,
     task::{AbortHandle, JoinHandle},
 };
@@ -104,6 +105,8 @@ pub(crate) struct Run {
     shared: Arc<Shared>,
     mode: Mode,
     seen: Mutex<Vec<Asked>>,
+    /// What the client dies at.
+    point: Mutex<Option<Point>>,
     /// Whether the client is dying: nothing that it asks for from then on is heard of.
     sprung: AtomicBool,
     /// Whether requests are passed on; else they wait.
@@ -113,6 +116,22 @@ pub(crate) struct Run {
     failures: Mutex<usize>,
     /// The client's process; 0 until it is known.
     victim: watch::Sender<u32>,
+}
+
+/// The end of a client, which comes when this is dropped: with the last byte of an answer, or with the connection that it
+/// was to go over.
+pub(crate) struct Doom(Arc<Run>);
+
+/// What hangs over the client of a connection.
+pub(crate) type Last = Arc<Mutex<Option<Doom>>>;
+
+impl Drop for Doom {
+    fn drop(&mut self) {
+        let run = Arc::clone(&self.0);
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { run.kill().await });
+        }
+    }
 }
 
 /// What becomes of a request.
@@ -129,8 +148,8 @@ enum Fate {
 /// What the client gets.
 enum Answer {
     Full(Response<Body>),
-    /// The same, and the client dies once it has it.
-    Last(Response<Body>),
+    /// The same, and the client dies once it has it, or no longer wants it.
+    Last(Response<Body>, Doom),
     /// The connection is closed.
     Closed,
     /// Nothing, for as long as the client lives.
@@ -155,6 +174,7 @@ impl Proxy {
             shared: Arc::clone(&self.0),
             mode,
             seen: Mutex::default(),
+            point: Mutex::default(),
             sprung: AtomicBool::new(false),
             open: watch::Sender::new(true),
             under_way: Mutex::default(),
@@ -192,6 +212,11 @@ impl Watch {
         lock(&self.run.seen).clone()
     }
 
+    /// Returns what the client was to die at.
+    pub(crate) fn point(&self) -> Option<Point> {
+        lock(&self.run.point).clone()
+    }
+
     /// Returns how many requests failed on purpose.
     pub(crate) fn failures(&self) -> usize {
         *lock(&self.run.failures)
@@ -222,8 +247,8 @@ async fn serve(run: &Arc<Run>, workspace: bool) -> (String, JoinHandle<()>) {
     let server = tokio::spawn(async move {
         loop {
             let Ok((stream, _)) = listener.accept().await else { return };
-            let (run, last) = (Arc::clone(&run), Arc::new(AtomicBool::new(false)));
-            let told = Told::new(TokioIo::new(stream), Arc::clone(&last), Arc::clone(&run));
+            let (run, last) = (Arc::clone(&run), Last::default());
+            let told = Told::new(TokioIo::new(stream), Arc::clone(&last));
             let service = service_fn(move |request| answer(Arc::clone(&run), workspace, Arc::clone(&last), request));
             // How a client that dies closes its connections is no matter.
             tokio::spawn(async move { http1::Builder::new().serve_connection(told, service).await.ok() });
@@ -240,7 +265,7 @@ struct Closed;
 async fn answer(
     run: Arc<Run>,
     workspace: bool,
-    last: Arc<AtomicBool>,
+    last: Last,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Closed> {
     let (head, body) = request.into_parts();
@@ -255,8 +280,8 @@ async fn answer(
     lock(&run.under_way).push(task.abort_handle());
     match task.await {
         Ok(Answer::Full(it)) => Ok(it),
-        Ok(Answer::Last(it)) => {
-            last.store(true, Ordering::SeqCst);
+        Ok(Answer::Last(it, doom)) => {
+            lock(&last).replace(doom);
             Ok(it)
         }
         Ok(Answer::Closed) => Err(Closed),
@@ -281,7 +306,10 @@ impl Run {
                 self.kill().await;
                 Answer::None
             }
-            Fate::Kills(Moment::Answered) => Answer::Last(self.shared.pass(workspace, head, body).await),
+            Fate::Kills(Moment::Answered) => {
+                let doom = Doom(Arc::clone(&self));
+                Answer::Last(self.shared.pass(workspace, head, body).await, doom)
+            }
             Fate::Fails(fault) => self.fail(fault, &asked, workspace, head, body).await,
             Fate::Held => Answer::None,
             Fate::Passes => Answer::Full(self.shared.pass(workspace, head, body).await),
@@ -305,6 +333,7 @@ impl Run {
                 let open = |it: &Point| share.holds(it) && !visited.contains(it);
                 let Some(point) = points.into_iter().find(open) else { return Fate::Passes };
                 let moment = point.1;
+                lock(&self.point).replace(point.clone());
                 visited.insert(point);
                 self.sprung.store(true, Ordering::SeqCst);
                 Fate::Kills(moment)
@@ -325,8 +354,8 @@ impl Run {
     pub(crate) async fn kill(&self) {
         let mut victim = self.victim.subscribe();
         let pid = *victim.wait_for(|it| *it != 0).await.expect("the sender lives here");
-        // Its parent waits for it after this, so the number cannot be another process's yet.
-        kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).expect("it ran until now");
+        // Its parent says 0 as soon as it has waited for it: the number is not another process's.
+        kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).ok();
     }
 }
 

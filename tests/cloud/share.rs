@@ -11,23 +11,31 @@ pub(crate) enum Share {
     All,
     /// This one of so many.
     Part(u64),
+    /// All that fails, and nothing that is killed.
+    Faults,
 }
 
 impl Share {
-    /// Reads `SWEEP`: `all`, or the number of a part from 0. Otherwise it is the first part, so that the same sources give
+    /// Reads `SWEEP`: `all`, `faults`, or the number of a part from 0. Otherwise it is the first part, so that the same sources give
     /// the same tests; each night makes another.
     pub(crate) fn due() -> Self {
         match std::env::var("SWEEP").as_deref() {
             Ok("all") => Self::All,
-            Ok(it) => Self::Part(it.parse::<u64>().expect("SWEEP is `all` or a number") % PARTS),
+            Ok("faults") => Self::Faults,
+            Ok(it) => Self::Part(it.parse::<u64>().expect("SWEEP is `all`, `faults` or a number") % PARTS),
             Err(_) => Self::Part(0),
         }
+    }
+
+    /// Says whether runs are killed.
+    pub(crate) fn kills(self) -> bool {
+        self != Self::Faults
     }
 
     /// Says whether one of a few things that are not cut further is part of this share.
     pub(crate) const fn is_due(self, number: usize) -> bool {
         match self {
-            Self::All => true,
+            Self::All | Self::Faults => true,
             Self::Part(part) => number as u64 % PARTS == part,
         }
     }
@@ -38,6 +46,7 @@ impl Share {
         it.hash(&mut hasher);
         match self {
             Self::All => true,
+            Self::Faults => false,
             Self::Part(part) => hasher.finish() % PARTS == part,
         }
     }
@@ -47,6 +56,7 @@ impl std::fmt::Display for Share {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::All => write!(f, "the whole sweep"),
+            Self::Faults => write!(f, "all faults"),
             Self::Part(it) => write!(f, "part {it} of 0..{PARTS} of the sweep; all of it: `just kills`"),
         }
     }

@@ -3,27 +3,22 @@
 use std::{
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     task::{Context, Poll, ready},
 };
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use crate::proxy::Run;
+use crate::proxy::{Last, lock};
 
 /// A connection, whose client dies once the last byte of an answer that is marked as the last was handed to its socket.
 pub(crate) struct Told<S> {
     stream: S,
-    last: Arc<AtomicBool>,
-    run: Arc<Run>,
+    last: Last,
 }
 
 impl<S> Told<S> {
-    pub(crate) fn new(stream: S, last: Arc<AtomicBool>, run: Arc<Run>) -> Self {
-        Self { stream, last, run }
+    pub(crate) fn new(stream: S, last: Last) -> Self {
+        Self { stream, last }
     }
 }
 
@@ -41,10 +36,7 @@ impl<S: Write + Unpin> Write for Told<S> {
     /// Hyper flushes once all that it holds was written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        if self.last.swap(false, Ordering::SeqCst) {
-            let run = Arc::clone(&self.run);
-            tokio::spawn(async move { run.kill().await });
-        }
+        drop(lock(&self.last).take());
         Poll::Ready(Ok(()))
     }
 

@@ -2,6 +2,8 @@
 
 use std::{
     fmt::Write as _,
+    fs::{self, File},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,12 +31,12 @@ pub(crate) async fn a_run_that_stood_still_changes_nothing_more(place: &Place, b
     let s3 = S3Store::new(place.aws.objects(bucket, "team/zombie-s3"));
     let there = format!("s3://{bucket}/team");
     tokio::join!(
-        stands_still(place, "zombie-file", "file", Arc::new(file)),
-        stands_still(place, "zombie-s3", &there, Arc::new(s3)),
+        stands_still(place, "zombie-file", "file", Arc::new(file), Some(place.home().join("state/zombie-file.lock"))),
+        stands_still(place, "zombie-s3", &there, Arc::new(s3), None),
     );
 }
 
-async fn stands_still(place: &Place, stack: &str, state: &str, store: Arc<dyn Store>) {
+async fn stands_still(place: &Place, stack: &str, state: &str, store: Arc<dyn Store>, lock: Option<PathBuf>) {
     place.define(stack, &chain(state));
     let watch = place.proxy.watch(Mode::Watch).await;
     let mut first = place.spawn(&place.project(), &["up", stack], &watch);
@@ -44,7 +46,13 @@ async fn stands_still(place: &Place, stack: &str, state: &str, store: Arc<dyn St
         assert!(begun.elapsed() < PATIENCE && first.try_wait().expect("a child").is_none(), "{stack} does not begin");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    kill(pid, Signal::SIGSTOP).expect("it runs");
+    stop(pid).await;
+    // Within a write of its file nobody else could write it, whatever became of the lease.
+    while !lock.as_ref().is_none_or(is_free) {
+        kill(pid, Signal::SIGCONT).expect("it stands still");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        stop(pid).await;
+    }
     let (held, _) = load(&*store).await.expect("a state");
     let lease = held.lease.clone().expect("it holds the stack");
     assert!(ready(&held) < CHAIN, "it is not done");
@@ -92,6 +100,27 @@ fn chain(state: &str) -> String {
 
 async fn load(store: &dyn Store) -> Option<(Document, Etag)> {
     store.load().await.expect("readable")
+}
+
+/// Stops a process, and waits until each of its threads stands still.
+async fn stop(pid: Pid) {
+    kill(pid, Signal::SIGSTOP).expect("it runs");
+    let stands = |stat: &str| stat.rsplit(')').next().is_some_and(|it| it.trim_start().starts_with('T'));
+    let begun = Instant::now();
+    loop {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it is there");
+        let mut stats = threads.filter_map(|it| fs::read_to_string(it.ok()?.path().join("stat")).ok());
+        if stats.all(|it| stands(&it)) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{pid} does not stop");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Says whether nobody holds a lock.
+fn is_free(lock: &PathBuf) -> bool {
+    File::open(lock).expect("it was written under it").try_lock().is_ok()
 }
 
 fn ready(document: &Document) -> usize {

@@ -1,16 +1,21 @@
 //! A state in a file of this machine, under a lock; its history and its journal in folders beside it.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
 };
 
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, Etag, Kept, Name, Objects, Shelf};
 use crate::durable;
+
+/// How long another process may take over its write, which is a matter of milliseconds unless it stands still.
+const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(20) };
 
 /// A state in a file.
 pub type FileStore = Kept<Files>;
@@ -54,13 +59,29 @@ impl Files {
         for it in [real.parent(), path.parent()] {
             fs::create_dir_all(it.unwrap_or(Path::new("."))).map_err(self.io("write"))?;
         }
-        let lock = File::create(real.with_extension("lock")).map_err(self.io("lock"))?;
-        lock.lock().map_err(self.io("lock"))?;
+        let _turn = self.turn(real.with_extension("lock"))?;
         if self.read(name)?.map(|it| it.1).as_ref() != expected {
             return Err(Error::Conflict);
         }
         durable::replace(&path, bytes).map_err(self.io("write"))?;
         Ok(etag(bytes))
+    }
+
+    /// Waits until no other process writes. The turn ends with the file, or with the process.
+    fn turn(&self, path: PathBuf) -> Result<File, Error> {
+        let file = File::create(&path).map_err(self.io("lock"))?;
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(err)) => return Err(self.io("lock")(err)),
+            Err(TryLockError::WouldBlock) => (),
+        }
+        // The system's wait has no limit, so it is left to a thread that nobody waits for.
+        let (done, wait) = mpsc::channel();
+        thread::spawn(move || done.send(file.lock().map(|()| file)));
+        match wait.recv_timeout(PATIENCE) {
+            Ok(locked) => locked.map_err(self.io("lock")),
+            Err(_) => Err(Error::Standing { path }),
+        }
     }
 
     fn numbers(&self, shelf: Shelf) -> Result<Vec<u64>, Error> {

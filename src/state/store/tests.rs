@@ -37,6 +37,19 @@ async fn a_stale_write_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_writer_that_stands_still_is_not_waited_for_for_ever() {
+    let (folder, store) = store();
+    let first = store.swap(&Document::new(), None).await.expect("written");
+    let lock = folder.path().join("state/local.lock");
+    let other = fs::File::create(&lock).expect("opened");
+    other.lock().expect("free");
+    let refused = store.swap(&Document::new(), Some(&first)).await;
+    assert!(matches!(&refused, Err(Error::Standing { path }) if *path == lock), "{refused:?}");
+    drop(other);
+    store.swap(&Document { serial: 1, ..Document::new() }, Some(&first)).await.expect("written");
+}
+
+#[tokio::test]
 async fn what_a_kill_left_behind_does_not_pile_up() {
     let (folder, store) = store();
     let folder = folder.path().join("state");
