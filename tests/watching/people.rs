@@ -21,6 +21,8 @@ pub(crate) struct People {
     url: String,
     /// What came, by alarm.
     told: BTreeMap<String, Vec<String>>,
+    /// What CloudWatch told them itself.
+    unworded: Vec<Value>,
 }
 
 impl People {
@@ -33,6 +35,7 @@ impl People {
             region: on.region,
             url: String::new(),
             told: BTreeMap::new(),
+            unworded: Vec::new(),
         };
         // What was read is not shown again, so that nothing need be deleted.
         let input = json!({ "QueueName": "people", "Attributes": { "VisibilityTimeout": "3600" } });
@@ -61,6 +64,20 @@ impl People {
         }
     }
 
+    /// Waits until CloudWatch itself told people that this alarm went off, and that it is over; returns its description.
+    pub(crate) async fn told_unworded(&mut self, alarm: &str, patience: Duration) -> String {
+        let deadline = Instant::now() + patience;
+        loop {
+            let told: Vec<Value> = self.unworded.iter().filter(|it| it["AlarmName"] == alarm).cloned().collect();
+            let find = |state: &str| told.iter().any(|it| it["NewStateValue"] == state);
+            if find("ALARM") && find("OK") {
+                return told[0]["AlarmDescription"].as_str().expect("a description").to_owned();
+            }
+            assert!(Instant::now() < deadline, "people are not told of {alarm}: {told:#?}");
+            self.receive().await;
+        }
+    }
+
     /// Returns whether people were told of an alarm at all.
     pub(crate) fn heard(&self, alarm: &str) -> bool {
         self.told.contains_key(alarm)
@@ -72,6 +89,10 @@ impl People {
         for it in received["Messages"].as_array().into_iter().flatten() {
             let body: Value = serde_json::from_str(it["Body"].as_str().expect("a body")).expect("SNS's envelope");
             let text = body["Message"].as_str().expect("a message").to_owned();
+            if let Ok(alarm @ Value::Object(_)) = serde_json::from_str(&text) {
+                self.unworded.push(alarm);
+                continue;
+            }
             let alarm = text.lines().find_map(|it| it.strip_prefix("Alarm: ")).unwrap_or_default().to_owned();
             self.told.entry(alarm).or_default().push(text);
         }
