@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    fs::{self, File},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -18,9 +19,10 @@ mod file;
 mod index;
 mod lambda;
 mod toolchain;
-mod turn;
 mod wheel;
 mod zig;
+
+use crate::turn;
 
 pub use elf::{GLIBC, Unsuited, Version};
 pub use error::Error;
@@ -249,6 +251,14 @@ async fn build_in(
         index.prune();
     }
     Ok(found)
+}
+
+/// Waits until no other process works in a folder, which is created.
+async fn take_turn(folder: &Path, progress: &(dyn Fn(Progress) + Sync)) -> Result<File, Error> {
+    fs::create_dir_all(folder).map_err(Error::disk("create", folder))?;
+    let path = folder.join("lock");
+    let waiting = || progress(Progress::Status("waiting for another ecomctl that installs the same".into()));
+    turn::take(&path, waiting).await.map_err(Error::disk("lock", &path))
 }
 
 #[cfg(test)]

@@ -35,3 +35,5 @@ pub mod stack;
 pub mod state;
 /// Strict templates.
 pub mod template;
+/// Turns between processes.
+mod turn;

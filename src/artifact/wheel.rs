@@ -18,7 +18,7 @@ use zip::{CompressionMethod, DateTime, System, ZipArchive, ZipWriter, result::Zi
 use super::{
     Artifact, Build, Error, Progress,
     archive::{self, hex},
-    file, turn,
+    file, take_turn,
 };
 
 /// What builds wheels, and what that needs.
@@ -153,7 +153,7 @@ impl Shop<'_> {
         if imports(&python).await {
             return Ok(python);
         }
-        let _turn = turn::take(&folder, self.progress).await?;
+        let _turn = take_turn(&folder, self.progress).await?;
         if imports(&python).await {
             return Ok(python);
         }

@@ -13,7 +13,7 @@ use tokio::process::Command;
 use super::{
     Error, Progress,
     archive::{self, hex},
-    turn,
+    take_turn,
 };
 
 const REQUIREMENTS: &str = include_str!("zig/requirements.txt");
@@ -52,7 +52,7 @@ pub(super) async fn install(home: &Path, progress: &(dyn Fn(Progress) + Sync)) -
     if installed() {
         return Ok(zig);
     }
-    let _turn = turn::take(&zig.folder, progress).await?;
+    let _turn = take_turn(&zig.folder, progress).await?;
     if installed() {
         return Ok(zig);
     }

@@ -9,19 +9,14 @@ pub(crate) mod postgres;
 pub(crate) mod python;
 
 use std::{
-    fs::{File, TryLockError},
+    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
-use tokio::{
-    join,
-    process::Command,
-    time::{Instant, sleep},
-    try_join,
-};
+use tokio::{join, process::Command, time::Instant, try_join};
 
 use uuid::Uuid;
 
@@ -33,6 +28,7 @@ use super::{
     files,
     home::Home,
 };
+use crate::turn;
 use python::Python;
 
 /// The longest that one piece may take to download.
@@ -58,7 +54,7 @@ pub(crate) async fn setup(home: &Home, progress: &(dyn Fn(Progress) + Sync)) -> 
     }
     let lock = home.setup_lock();
     files::create_dir(lock.parent().unwrap_or(home.local()))?;
-    let _held = wait_for(&lock, progress).await?;
+    let _turn = wait_for(&lock, progress).await?;
     // Another process may have got them meanwhile.
     let (has_cloud, has_spark, has_postgres) =
         join!(Python::Cloud.is_complete(home), Python::Spark.is_complete(home), postgres::is_complete(home));
@@ -96,26 +92,11 @@ async fn piece(
     Ok(())
 }
 
-/// Waits until no other process holds a lock. The lock ends with the file, or with the process.
+/// Waits until no other process sets up.
 async fn wait_for(path: &Path, progress: &(dyn Fn(Progress) + Sync)) -> Result<File> {
-    let file = open_lock(path)?;
-    let mut told = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(err)) => return Err(Error::io("lock", path.display(), err)),
-            Err(TryLockError::WouldBlock) if !told => {
-                told = true;
-                progress(Progress {
-                    part: "setup",
-                    message: "waiting for another ecomctl that sets up".to_owned(),
-                    done: None,
-                });
-            }
-            Err(TryLockError::WouldBlock) => {}
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
+    let message = "waiting for another ecomctl that sets up".to_owned();
+    let waiting = || progress(Progress { part: "setup", message, done: None });
+    turn::take(path, waiting).await.map_err(|err| Error::io("lock", path.display(), err))
 }
 
 /// A command that ends at once when this program does, however that ends.
@@ -125,12 +106,7 @@ fn tool(home: &Home, program: &Path) -> Command {
 
 /// Opens a file to lock it.
 pub(crate) fn open_lock(path: &Path) -> Result<File> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(|err| Error::io("open", path.display(), err))
+    turn::open(path).map_err(|err| Error::io("open", path.display(), err))
 }
 
 /// A directory that is being made; it gets its name when it is complete.

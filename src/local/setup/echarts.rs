@@ -31,7 +31,7 @@ pub async fn echarts(home: &Home, progress: &(dyn Fn(Progress) + Sync)) -> Resul
     let python = doctor::python_for_setup().await.map_err(|it| Error::Prerequisites(vec![it]))?;
     let lock = home.setup_lock();
     files::create_dir(lock.parent().unwrap_or(home.local()))?;
-    let _held = wait_for(&lock, progress).await?;
+    let _turn = wait_for(&lock, progress).await?;
     let complete = is_made_from(&name, REQUIREMENT);
     piece(complete, "echarts", "installing with pip", progress, make(home, &python)).await?;
     Ok(name)
