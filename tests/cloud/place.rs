@@ -98,8 +98,7 @@ impl Place {
         // The watcher's token is a secret here.
         let public = "      value_from: { env: null, public: local }\n";
         assert!(text.contains(public), "the stack says which token is for this machine");
-        // A watcher that is at work while all is deleted would leave the log group that it writes to.
-        let text = text.replace(public, "") + "\n  schedule:\n    watch: { enabled: false }\n";
+        let text = text.replace(public, "");
         fs::write(stack_file(&root), text).expect("written");
 
         let requests: BTreeSet<_> = stack::load(&root, STACK, KINDS)
