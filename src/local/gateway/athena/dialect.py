@@ -81,7 +81,7 @@ def function(node):
 def anonymous(name, arguments):
     """Returns what a function that sqlglot does not know is to DuckDB."""
     if name in ("nan", "infinity") and not arguments:
-        return exp.cast(exp.Literal.string(name), "double")
+        return exp.cast(exp.Literal.string({"nan": "NaN"}.get(name, "Infinity")), "double")
     if name == "format_datetime" and len(arguments) == 2:
         if not arguments[1].is_string:
             raise Refused("NOT_SUPPORTED", "the format of format_datetime has to be a text here")
