@@ -39,6 +39,8 @@ pub(crate) async fn queries_give_what_the_lake_holds(on: &Endpoints, home: &Home
     pages_put_together_are_the_table(&lake).await;
     clients_that_are_not_ours_see_the_same(on, &lake);
     values_are_what_trino_makes_of_them(&lake).await;
+    types_decide_as_trino_lets_them(&lake).await;
+    parameters_stand_where_their_marks_stood(&lake).await;
     wrong_statements_say_what_is_wrong(&lake).await;
     queries_can_be_stopped_and_are_remembered(&lake).await;
     the_catalog_can_be_asked(&lake).await;
@@ -217,6 +219,72 @@ async fn values_are_what_trino_makes_of_them(lake: &Lake) {
             (kind, Some(text)),
             "{expression}"
         );
+    }
+}
+
+/// Each line of the file is an expression with its type and text, or with why it is refused; all that are answered are
+/// asked at once.
+async fn types_decide_as_trino_lets_them(lake: &Lake) {
+    let cases: Vec<Vec<&str>> = include_str!("athena/types.tsv")
+        .lines()
+        .filter(|it| !it.starts_with('#'))
+        .map(|it| it.split('\t').collect())
+        .collect();
+    let from = "from (values (cast(1 as bigint), 2, 1.50, 3.5e0, date '2024-01-31', timestamp '2024-01-01 23:30:00.000', \
+                timestamp '2024-01-01 23:30:00.000 UTC', real '0.1'), (9, 7, 2.25, 2.5e0, date '2024-02-29', \
+                timestamp '2024-02-29 01:00:00.000', null, null)) t(b, i, d, f, day, ts, z, r)";
+    let answered: Vec<_> = cases.iter().filter(|it| it.len() == 3).collect();
+    let items: Vec<_> = answered.iter().map(|it| format!("(select {} {from})", it[0])).collect();
+    let done = lake.end(&lake.start(&format!("select {}", items.join(", ")), None).await).await;
+    assert_eq!(done.status().and_then(|it| it.state()), Some(&QueryExecutionState::Succeeded), "{done:?}");
+    let id = done.query_execution_id().expect("an identifier");
+    let page = lake.aws.athena().get_query_results().query_execution_id(id).send().await.expect("a page");
+    let set = page.result_set().expect("rows");
+    let columns = set.result_set_metadata().expect("columns").column_info();
+    for (at, case) in answered.iter().enumerate() {
+        let (column, text) = (&columns[at], set.rows()[1].data()[at].var_char_value().unwrap_or("NULL"));
+        let kind = match column.r#type() {
+            "decimal" => format!("decimal({},{})", column.precision(), column.scale()),
+            it => it.to_owned(),
+        };
+        assert_eq!((kind.as_str(), text), (case[1], case[2]), "{}", case[0]);
+    }
+    for case in cases.iter().filter(|it| it.len() == 2) {
+        let reason = lake.refusal(&format!("select {} {from}", case[0])).await;
+        assert!(reason.starts_with(case[1]), "{}: {reason}", case[0]);
+    }
+    // What is grouped by and what is selected stay the same expression.
+    let grouped = "date_trunc('month', day), sum(d) / count(*)";
+    let sql =
+        format!("select {grouped}, sum(i) over () {from} group by date_trunc('month', day), i order by sum(d) / 3");
+    let id = lake.end(&lake.start(&sql, None).await).await;
+    assert_eq!(id.status().and_then(|it| it.state()), Some(&QueryExecutionState::Succeeded), "{id:?}");
+}
+
+async fn parameters_stand_where_their_marks_stood(lake: &Lake) {
+    let ask = async |sql: &str, values: &[&str]| {
+        let request = lake.aws.athena().start_query_execution().query_string(sql).work_group(&lake.workgroup);
+        let values = values.iter().map(|it| (*it).to_owned()).collect();
+        let started = request.set_execution_parameters(Some(values)).send().await.expect("a query");
+        lake.end(started.query_execution_id().expect("an identifier")).await
+    };
+    let sql =
+        "select ? as a, x.v -- ?\nfrom (select ? + (? * 10) as v where 'a?' = ?) x where x.v between ? and ? limit ?";
+    let done =
+        ask(sql, &["'it''s'", "1", "2", "'a?'", "-5", "date_diff('day', date '2024-01-01', date '2024-02-01')", "1"]);
+    let done = done.await;
+    assert_eq!(done.status().and_then(|it| it.state()), Some(&QueryExecutionState::Succeeded), "{done:?}");
+    let id = done.query_execution_id().expect("an identifier");
+    let page = lake.aws.athena().get_query_results().query_execution_id(id).send().await.expect("a page");
+    let row: Vec<_> = page.result_set().expect("rows").rows()[1].data().iter().map(|it| it.var_char_value()).collect();
+    assert_eq!(row, [Some("it's"), Some("21")]);
+    for values in
+        [&["a"][..], &["1, 2"], &["1) or (1 = 1"], &["select 1"], &[""], &["'x"], &["?"], &["count(*)"], &["1", "2"]]
+    {
+        let failed = ask("select 1 where 1 = ?", values).await;
+        let error = failed.status().and_then(|it| it.athena_error()).expect("an error");
+        assert_eq!(error.error_category(), Some(2), "the user's: {values:?}");
+        assert!(error.error_message().is_some_and(|it| it.starts_with("INVALID_PARAMETER_USAGE: ")), "{error:?}");
     }
 }
 

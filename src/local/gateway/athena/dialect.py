@@ -1,9 +1,13 @@
-"""What sqlglot leaves of Trino's dialect for DuckDB to misunderstand, put right in the tree of a statement."""
+"""What sqlglot leaves of Trino's dialect for DuckDB to misunderstand, put right in the tree of a statement.
+
+What depends on types comes after that (`typed.py`).
+"""
+
+import re
 
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
-from sqlglot.optimizer.annotate_types import annotate_types
-from sqlglot.optimizer.qualify import qualify
+
+from statement import Refused
 
 # Joda's letters for dates, as `format_datetime` takes them, with strftime's. The longest come first.
 JODA = {
@@ -27,29 +31,69 @@ JODA = {
     "a": "%p",
     "w": "%V",
 }
-# Trino's precision of integers that become decimals.
-DIGITS = {exp.DataType.Type.TINYINT: 3, exp.DataType.Type.SMALLINT: 5, exp.DataType.Type.INT: 10, exp.DataType.Type.BIGINT: 19}
-
-# What DuckDB gives a wider type than Trino.
-NARROWED = (exp.Div, exp.Avg, exp.TimestampTrunc, exp.DateTrunc, exp.DateAdd, exp.DateSub, exp.Add, exp.Sub)
+# What `date_format` and `date_parse` take, once sqlglot has written it as strftime does.
+STRFTIME = set("Y m d H M S B I A a b j p f y V G %".split()) | {"-m", "-d", "-H", "-I"}
 
 
-def put_right(tree, schema):
-    """Returns the tree with names, literals and divisions as Trino has them."""
+def put_right(tree):
+    """Returns the tree with names, literals and functions as Trino has them."""
     tree = named(tree)
-    for cast in tree.find_all(exp.Cast):
-        if cast.to.is_type("decimal") and not cast.to.expressions and cast.this.is_string:
-            cast.set("to", exp.DataType.build("decimal({}, {})".format(*shape_of_literal(cast.this.name))))
-    for call in list(tree.find_all(exp.Anonymous)):
-        if call.name.lower() in ("nan", "infinity"):
-            call.replace(exp.cast(exp.Literal.string(call.name), "double"))
-        if call.name.lower() == "format_datetime" and len(call.expressions) == 2 and call.expressions[1].is_string:
-            moment, pattern = call.expressions
-            moment = exp.cast(moment.copy(), "timestamp")
-            call.replace(exp.Anonymous(this="strftime", expressions=[moment, exp.Literal.string(strftime(pattern.name))]))
-    if tree.find(*NARROWED):
-        narrow(tree, schema)
+    # From the inside out: what is replaced is copied as it then is.
+    for node in reversed(list(tree.find_all(exp.Func, exp.Extract))):
+        change = function(node)
+        if change is not None:
+            node.replace(change)
     return tree
+
+
+def function(node):
+    """Returns what a call of a function is to DuckDB, where sqlglot has it wrong."""
+    if isinstance(node, exp.Anonymous):
+        return anonymous(node.name.lower(), node.expressions)
+    if isinstance(node, exp.Extract):
+        part = {"DOW": "ISODOW", "DAY_OF_WEEK": "ISODOW", "DAYOFWEEK": "ISODOW", "YOW": "ISOYEAR", "YEAR_OF_WEEK": "ISOYEAR"}
+        if node.name.upper() in part:
+            node.set("this", exp.var(part[node.name.upper()]))
+    if isinstance(node, exp.Date) and node.this and not node.expressions:
+        return exp.cast(node.this.copy(), "date")
+    if isinstance(node, (exp.TimeToStr, exp.StrToTime)):
+        pattern = node.args.get("format")
+        if isinstance(node, exp.TimeToStr) and pattern is not None and pattern.is_string:
+            pattern.set("this", pattern.name.replace("%v", "%V"))
+        codes = re.findall("%(-?.?)", pattern.name, re.S) if pattern is not None and pattern.is_string else [None]
+        for code in codes:
+            if code not in STRFTIME:
+                raise Refused("NOT_SUPPORTED", f"this format of a date is not supported here: {pattern.sql(dialect='trino')}")
+    if isinstance(node, exp.RegexpExtract):
+        # Nothing that fits is nothing, and not an empty text.
+        fits = exp.RegexpLike(this=node.this.copy(), expression=node.expression.copy())
+        return exp.Case(ifs=[exp.If(this=fits, true=node.copy())])
+    if isinstance(node, exp.SplitPart):
+        parts = exp.Anonymous(this="string_split", expressions=[node.this.copy(), node.args["delimiter"].copy()])
+        there = exp.LTE(this=node.args["part_index"].copy(), expression=exp.Anonymous(this="len", expressions=[parts]))
+        return exp.Case(ifs=[exp.If(this=there, true=node.copy())])
+    if isinstance(node, exp.Format):
+        said = "format is not supported here: round the number or cast it to a decimal, and that to varchar"
+        raise Refused("NOT_SUPPORTED", said)
+    return None
+
+
+def anonymous(name, arguments):
+    """Returns what a function that sqlglot does not know is to DuckDB."""
+    if name in ("nan", "infinity") and not arguments:
+        return exp.cast(exp.Literal.string({"nan": "NaN"}.get(name, "Infinity")), "double")
+    if name == "format_datetime" and len(arguments) == 2:
+        if not arguments[1].is_string:
+            raise Refused("NOT_SUPPORTED", "the format of format_datetime has to be a text here")
+        moment = exp.cast(arguments[0].copy(), "timestamp")
+        return exp.Anonymous(this="strftime", expressions=[moment, exp.Literal.string(strftime(arguments[1].name))])
+    if name == "at_timezone" and len(arguments) == 2:
+        return exp.AtTimeZone(this=exp.Paren(this=arguments[0].copy()), zone=arguments[1].copy())
+    if name == "millisecond" and len(arguments) == 1:
+        # DuckDB's counts the seconds as well.
+        whole = exp.Anonymous(this="millisecond", expressions=[arguments[0].copy()])
+        return exp.Paren(this=exp.Mod(this=whole, expression=exp.Literal.number("1000")))
+    return None
 
 
 def named(tree):
@@ -67,84 +111,6 @@ def named(tree):
     return tree
 
 
-def narrow(tree, schema):
-    """Gives results the types that Trino gives them: what is computed from decimals stays decimal, from dates a date.
-
-    What the operands are must be known for that. Where it cannot be told, DuckDB's own stands: the same value, as a double
-    or a timestamp.
-    """
-    for mark, node in enumerate(tree.walk()):
-        node.meta["mark"] = mark
-    try:
-        typed = qualify(tree.copy(), schema=schema, dialect="trino", validate_qualify_columns=False, quote_identifiers=False)
-        typed = annotate_types(typed, schema=schema, dialect="trino")
-    except (SqlglotError, AttributeError, KeyError, TypeError, ValueError):
-        return
-    kinds = {it.meta.get("mark"): narrowed(it) for it in typed.find_all(*NARROWED)}
-    for node in list(tree.find_all(*NARROWED)):
-        if kind := kinds.get(node.meta["mark"]):
-            node.replace(exp.Paren(this=exp.cast(node.copy(), kind)))
-
-
-def narrowed(node):
-    """Returns the type that Trino gives, where DuckDB gives a wider one."""
-    if isinstance(node, exp.Div):
-        kind = quotient(node.this, node.expression)
-        return kind and "decimal({}, {})".format(*kind)
-    if isinstance(node, exp.Avg):
-        kind = shape_of(node.this) if is_decimal(node.this) else None
-        return kind and "decimal({}, {})".format(*kind)
-    if isinstance(node, (exp.TimestampTrunc, exp.DateTrunc)):
-        return "date" if node.this.is_type("date") else None
-    unit = node.args.get("unit") or (node.expression.args.get("unit") if isinstance(node.expression, exp.Interval) else None)
-    days = unit is not None and unit.name.lower().rstrip("s") in ("day", "week", "month", "quarter", "year")
-    return "date" if days and node.this.is_type("date") else None
-
-
-def is_decimal(node):
-    node = node.unnest()
-    literal = isinstance(node, exp.Literal) and not node.is_string and "." in node.name and "e" not in node.name.lower()
-    return literal or node.is_type("decimal")
-
-
-def quotient(left, right):
-    """Returns precision and scale of a quotient ("Decimal functions and operators" in Trino's documentation)."""
-    if not (is_decimal(left) or is_decimal(right)):
-        return None
-    left, right = shape_of(left), shape_of(right)
-    if not left or not right:
-        return None
-    (p, s), (q, t) = left, right
-    return min(38, p + t + max(0, t - s)), max(s, t)
-
-
-def shape_of(node):
-    """Returns precision and scale of what is a decimal or becomes one."""
-    node = node.unnest()
-    if isinstance(node, exp.Literal) and not node.is_string:
-        return shape_of_literal(node.name)
-    if isinstance(node, (exp.Sum, exp.Max, exp.Min, exp.Nullif, exp.Coalesce, exp.Filter, exp.Window, exp.Abs, exp.Neg)):
-        inner = shape_of(node.this)
-        return (38, inner[1]) if inner and isinstance(node, exp.Sum) else inner
-    if isinstance(node, (exp.Add, exp.Sub)):
-        left, right = shape_of(node.this), shape_of(node.expression)
-        return (38, max(left[1], right[1])) if left and right else None
-    if isinstance(node, exp.Mul):
-        left, right = shape_of(node.this), shape_of(node.expression)
-        return (38, left[1] + right[1]) if left and right else None
-    kind = node.type
-    if kind is None:
-        return None
-    if kind.this == exp.DataType.Type.DECIMAL and len(kind.expressions) == 2:
-        return tuple(int(it.name) for it in kind.expressions)
-    return (DIGITS[kind.this], 0) if kind.this in DIGITS else None
-
-
-def shape_of_literal(text):
-    whole, _, rest = text.strip("+-").partition(".")
-    return max(1, len(whole.lstrip("0")) + len(rest)), len(rest)
-
-
 def strftime(pattern):
     """Turns Joda's letters into strftime's; text in quotes stands as it is."""
     out, at = "", 0
@@ -152,8 +118,10 @@ def strftime(pattern):
         if pattern[at] == "'":
             end = pattern.find("'", at + 1)
             end = len(pattern) if end < 0 else end
-            out, at = out + (pattern[at + 1 : end] or "'"), end + 1
+            out, at = out + (pattern[at + 1 : end] or "'").replace("%", "%%"), end + 1
             continue
-        letters = next((it for it in JODA if pattern.startswith(it, at)), None)
-        out, at = out + (JODA[letters] if letters else pattern[at]), at + len(letters or " ")
+        run = re.match(r"([A-Za-z])\1*|.", pattern[at:], re.S)[0]
+        if run[0].isalpha() and run not in JODA:
+            raise Refused("NOT_SUPPORTED", f"the letters {run} in a format of a date are not supported here")
+        out, at = out + (JODA.get(run) or run.replace("%", "%%")), at + len(run)
     return out

@@ -54,7 +54,11 @@ def athena_type(name, kind):
     return {"name": name, "type": athena, "precision": precision, "scale": 0}
 
 
-class TooLarge(OSError):
+# How many rows are written at a time.
+ROWS = 64
+
+
+class TooLarge(Exception):
     """The result is larger than a result may be."""
 
 
@@ -62,7 +66,7 @@ class ResultFile:
     """A result that is being written: every value in quotes, NULL as nothing at all, names first."""
 
     def __init__(self, path, columns, largest):
-        self.path, self.columns, self.largest, self.rows = path, columns, largest, 0
+        self.path, self.columns, self.largest, self.rows, self.length = path, columns, largest, 0, 0
 
     def __enter__(self):
         self.file = open(self.path, "w", encoding="utf-8", newline="")
@@ -73,12 +77,16 @@ class ResultFile:
         self.file.close()
 
     def write(self, batch):
-        columns = [texts(it) for it in batch.columns]
-        for row in zip(*columns):
-            self.file.write(",".join(map(quoted, row)) + "\n")
-        self.rows += batch.num_rows
-        if self.file.tell() > self.largest:
-            raise TooLarge(f"the result is larger than {self.largest >> 20} MiB: ask for less, or LIMIT it")
+        # Few rows at a time become Python's own, whose values may each be large.
+        for at in range(0, batch.num_rows, ROWS):
+            part = batch.slice(at, ROWS)
+            for row in zip(*(texts(it) for it in part.columns)):
+                line = ",".join(map(quoted, row)) + "\n"
+                self.length += len(line.encode())
+                if self.length > self.largest:
+                    raise TooLarge(f"the result is larger than {self.largest >> 20} MiB: ask for less, or LIMIT it")
+                self.file.write(line)
+            self.rows += part.num_rows
 
 
 def quoted(text):
@@ -127,6 +135,28 @@ def text(it, single=False):
     return format(it, "f") if hasattr(it, "as_tuple") else str(it)
 
 
+def java_text(single):
+    """Returns what casts floating point to text, column by column: always with an exponent, as `1.5E0`."""
+    return lambda column: pyarrow.array([None if it is None else scientific(it, single) for it in column.to_pylist()], pyarrow.string())
+
+
+def scientific(it, single):
+    """Writes a number as Trino casts it to text."""
+    if it == 0:
+        return "-0E0" if math.copysign(1, it) < 0 else "0E0"
+    if math.isnan(it) or math.isinf(it):
+        return floating(it)
+    sign, digits, exponent = decimal.Decimal(repr(shortest(it) if single else it)).as_tuple()
+    written = "".join(map(str, digits))
+    return f"{'-' if sign else ''}{written[0]}.{written[1:].rstrip('0') or '0'}E{len(written) + exponent - 1}"
+
+
+def shortest(it):
+    """The number with the fewest digits that is the same in single precision."""
+    narrow = (float(f"{it:.{digits}g}") for digits in range(1, 10))
+    return next(one for one in narrow if struct.pack("f", one) == struct.pack("f", it))
+
+
 def floating(it, single=False):
     """Writes a number as Java does: `1.0`, `1.0E7`."""
     if math.isnan(it):
@@ -134,8 +164,7 @@ def floating(it, single=False):
     if math.isinf(it):
         return "Infinity" if it > 0 else "-Infinity"
     if single:
-        narrow = (f"{it:.{digits}g}" for digits in range(1, 10))
-        it = next(float(one) for one in narrow if struct.pack("f", float(one)) == struct.pack("f", it))
+        it = shortest(it)
     sign, digits, exponent = decimal.Decimal(repr(it)).as_tuple()
     digits = "".join(map(str, digits)).rstrip("0") or "0"
     if it == 0 or 1e-3 <= abs(it) < 1e7:

@@ -21,14 +21,18 @@ use super::record::{Blame, Column, Query};
 use crate::local::gateway::upstream::{Upstream, segment};
 
 /// The sources of the process.
-const SOURCES: [(&str, &str); 4] = [
+const SOURCES: [(&str, &str); 6] = [
     ("worker.py", include_str!("worker.py")),
     ("catalog.py", include_str!("catalog.py")),
     ("dialect.py", include_str!("dialect.py")),
+    ("statement.py", include_str!("statement.py")),
+    ("typed.py", include_str!("typed.py")),
     ("rows.py", include_str!("rows.py")),
 ];
 /// The memory that the engine may use for one query; what is larger fails and says so.
 const MEMORY: &str = "1GiB";
+/// The memory that the process may have in its address space, programs included: rows on their way, in bytes.
+const ADDRESS_SPACE: u64 = 3 << 30;
 /// The threads that the engine may use for one query.
 const THREADS: u32 = 2;
 
@@ -127,7 +131,7 @@ impl Sql {
         let request = json!({
             "sql": query.sql, "parameters": query.parameters, "database": query.database, "limit": query.limit,
             "endpoint": self.endpoint, "account": self.account, "region": query.region,
-            "output": output, "memory": MEMORY, "threads": THREADS,
+            "output": output, "memory": MEMORY, "address_space": ADDRESS_SPACE, "threads": THREADS,
         });
         let mut answer = String::new();
         let talk = async {

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import resource
 import sys
 import threading
 import urllib.parse
@@ -22,13 +23,14 @@ sys.modules["pandas"] = None
 
 import duckdb
 import pyarrow
-import sqlglot
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from sqlglot import exp
 
 from dialect import put_right
-from rows import ResultFile, athena_type
+from rows import ResultFile, TooLarge, athena_type, java_text
+from statement import Refused, Statement, place_in
+from typed import right_types
 
 # DuckDB would take the mark for the library.
 del sys.modules["pandas"]
@@ -37,14 +39,8 @@ logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 # Files of results that are larger than this help nobody on one machine.
 LARGEST_RESULT = 256 << 20
-
-
-class Refused(Exception):
-    """What Athena would answer with: a name of its own, a place in the statement where there is one, and a text."""
-
-    def __init__(self, name, text, place=None):
-        where = f"line {place[0]}:{place[1]}: " if place else ""
-        super().__init__(f"{name}: {where}{text}" if name else f"{where}{text}")
+# How many rows are taken from the engine at a time: no fewer than it makes.
+AT_ONCE = 2048
 
 
 class GlueError(Exception):
@@ -127,55 +123,6 @@ class Lake:
             raise Refused("DELTA_LAKE_INVALID_TABLE", text) from None
 
 
-class Statement:
-    """A statement as it was given, with what is known of its words."""
-
-    def __init__(self, text, parameters):
-        self.text = text
-        try:
-            trees = [it for it in sqlglot.parse(text, read="athena") if it is not None]
-        except sqlglot.errors.ParseError as err:
-            known = (err.errors or [{}])[0]
-            raise self.misread(known.get("highlight"), known.get("start_context")) from None
-        except sqlglot.errors.TokenError as err:
-            raise Refused("", f"{err}", (1, 1)) from None
-        if len(trees) != 1:
-            raise Refused("", "Only one sql statement is allowed. Got: " + text, None)
-        self.tree = trees[0]
-        holes = list(self.tree.find_all(exp.Placeholder))
-        if len(holes) != len(parameters):
-            raise Refused("INVALID_PARAMETER_USAGE", f"Incorrect number of parameters: expected {len(holes)} but found {len(parameters)}")
-        for hole, value in zip(holes, parameters):
-            hole.replace(sqlglot.parse_one(value, read="trino"))
-
-    def misread(self, token, before):
-        """Finds where reading stopped: sqlglot gives the last words before it."""
-        at = self.text.find((before or "")[-40:] + (token or "")) if token else -1
-        at = at + len((before or "")[-40:]) if at >= 0 else len(self.text)
-        shown = f"'{token}'" if token and token.strip() else "'<EOF>'"
-        return Refused("", f"mismatched input {shown}", place_in(self.text, at))
-
-    def place_of(self, node):
-        start = node.meta.get("start") if node is not None else None
-        return None if start is None else place_in(self.text, start)
-
-    def place_of_column(self, name):
-        for column in self.tree.find_all(exp.Column):
-            if column.name.lower() == name.lower() and column.this.meta.get("start") is not None:
-                return self.place_of(column.this)
-        return None
-
-    def place_of_function(self, name):
-        found = re.search(rf"\b{re.escape(name)}\s*\(", self.text, re.IGNORECASE)
-        return place_in(self.text, found.start()) if found else None
-
-
-def place_in(text, offset):
-    """Counts lines and columns from 1."""
-    before = text[:offset]
-    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
-
-
 class Session:
     """One statement and everything that it needs."""
 
@@ -184,7 +131,6 @@ class Session:
         self.glue, self.lake = Glue(request), Lake(request)
         self.database = (request.get("database") or "default").lower()
         self.scanned = 0
-        self.schema = {}
 
     def run(self):
         # Only its end is trimmed, so that places are those of the text as it was given.
@@ -193,6 +139,8 @@ class Session:
         if first in ("show", "describe", "desc", "create", "drop", "alter", "msck"):
             from catalog import Catalog
 
+            if self.request.get("parameters"):
+                raise Refused("INVALID_PARAMETER_USAGE", "Incorrect number of parameters: expected 0: only queries take them")
             return Catalog(self).run(text.strip())
         if first in ("insert", "update", "delete", "merge", "optimize", "vacuum"):
             raise Refused("NOT_SUPPORTED", "Athena reads Delta tables and does not write them: " + first.upper())
@@ -214,24 +162,29 @@ class Session:
                 "python_enable_replacements": "false",
                 "memory_limit": self.request["memory"],
                 "threads": str(self.request["threads"]),
-                # As Trino divides: 7/2 is 3.
-                "integer_division": "true",
+                # Quotients are told apart by their types before.
+                "integer_division": "false",
             },
         )
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
+        # Rounded half away from zero, as Trino rounds.
+        connection.execute("CREATE MACRO exact_quotient(n, d) AS (2 * n + sign(n) * abs(d)) // (2 * d)")
+        for kind in ("double", "float"):
+            connection.create_function(f"java_{kind}", java_text(kind == "float"), [kind], "varchar", type="arrow")
         self.attach(connection, statement)
         connection.execute("SET lock_configuration = true")
         limit = self.request.get("limit")
         if limit and self.scanned > limit:
             raise Refused("", f"Bytes scanned limit was exceeded: {self.scanned} of {limit} bytes")
-        sql = put_right(statement.tree, self.schema).sql(dialect="duckdb")
+        tree = put_right(statement.tree)
         try:
-            relation = connection.sql(sql)
+            relation = connection.sql(right_types(tree, connection).sql(dialect="duckdb"))
             columns = [athena_type(name.lower(), kind) for name, kind in zip(relation.columns, relation.types)]
             with ResultFile(self.request["output"], columns, LARGEST_RESULT) as file:
-                for batch in relation.to_arrow_reader(10_000):
+                for batch in batches(relation):
                     file.write(batch)
-        except duckdb.Error as err:
+        except (duckdb.Error, Broken) as err:
             raise worded(err, statement) from None
         return {"columns": columns, "rows": file.rows, "scanned": self.scanned}
 
@@ -265,8 +218,6 @@ class Session:
                 dataset = self.dataset(database, name, place)
             handle = opened[database, name] = f"__table_{len(opened)}"
             connection.register(handle, dataset)
-            kinds = connection.execute(f"DESCRIBE {handle}").fetchall()
-            self.schema.setdefault(database_here, {})[name] = {column: kind for column, kind, *_ in kinds}
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{database_here}"')
             connection.execute(f'CREATE VIEW "{database_here}"."{name}" AS SELECT * FROM {handle}')
 
@@ -309,10 +260,27 @@ class Session:
         return table.to_pyarrow_dataset()
 
 
+class Broken(Exception):
+    """What DuckDB came to while it made rows, as Arrow passes it on: its words alone."""
+
+
+def batches(relation):
+    """The rows, some at a time."""
+    reader = relation.to_arrow_reader(AT_ONCE)
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except OSError as err:
+            raise Broken(str(err)) from None
+        yield batch
+
+
 def worded(err, statement):
     """Words DuckDB's refusal as Athena would."""
-    text = str(err).split("\n\nLINE ")[0].replace("\n", " ").strip()
-    plain = re.sub(r"^[A-Z][\w ]*Error: ", "", text)
+    text = re.split(r"\n\n(?:LINE |Possible solutions)", str(err))[0].replace("\n", " ").strip()
+    kind, plain = re.fullmatch(r"(?:([A-Z][\w ]*) Error: )?(.*)", text, re.S).groups()
     found = re.search(r'Referenced column "([^"]+)" (?:not found|was not found)|does not have a column named "([^"]+)"', text)
     if found:
         name = found[1] or found[2]
@@ -333,13 +301,18 @@ def worded(err, statement):
         return Refused("AMBIGUOUS_NAME", f"Column '{found[1]}' is ambiguous", statement.place_of_column(found[1]))
     if "Division by zero" in text or "division by zero" in text:
         return Refused("DIVISION_BY_ZERO", "Division by zero")
-    if isinstance(err, duckdb.ConversionException):
-        return Refused("INVALID_CAST_ARGUMENT", plain)
-    if isinstance(err, duckdb.OutOfMemoryException):
+    if found := re.search(r"Type INT128 .* out of range for the destination type INT64", text):
+        return Refused("NUMERIC_VALUE_OUT_OF_RANGE", "bigint addition overflow")
+    if kind == "Conversion":
+        # Texts that are not to be cast come with quotes (`typed.py`).
+        return Refused("INVALID_CAST_ARGUMENT", plain.replace("'\"", "'").replace("\"'", "'").replace('""', '"'))
+    if kind == "Out of Range":
+        return Refused("NUMERIC_VALUE_OUT_OF_RANGE", plain)
+    if kind == "Out of Memory" or "Arrow Appender" in text:
         return Refused("EXCEEDED_MEMORY_LIMIT", "Query exceeded the memory that one query may use here: " + plain)
-    if isinstance(err, duckdb.BinderException):
+    if kind == "Binder":
         return Refused("TYPE_MISMATCH", re.split(r" (?:In order to select|You might need|\tCandidate)", plain)[0])
-    if isinstance(err, (duckdb.ParserException, duckdb.NotImplementedException)):
+    if kind in ("Parser", "Not implemented"):
         return Refused("NOT_SUPPORTED", "the SQL engine of this machine cannot run it: " + plain)
     return Refused("GENERIC_USER_ERROR", plain)
 
@@ -359,17 +332,26 @@ def main():
     if request is None:
         return
     follow_the_caller()
+    # The answer is all that the caller is to read, whatever the libraries print.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    # Whatever is not the engine's own memory is bounded as well: rows on their way, files of tables, Python's objects.
+    resource.setrlimit(resource.RLIMIT_AS, (request["address_space"], request["address_space"]))
     try:
         answer = Session(request).run()
     except Refused as err:
         answer = {"refused": str(err)}
+    except MemoryError:
+        answer = {"refused": "EXCEEDED_MEMORY_LIMIT: Query exceeded the memory that one query may use here"}
+    except TooLarge as err:
+        answer = {"refused": f"GENERIC_USER_ERROR: {err}"}
     except (GlueError, DeltaError, OSError) as err:
         answer = {"failed": f"GENERIC_INTERNAL_ERROR: {err}"}
     except Exception as err:
         # Whatever it is, the caller is told, and not that the engine ended without a word.
         answer = {"failed": f"GENERIC_INTERNAL_ERROR: {type(err).__name__}: {err}"}
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()
     # Nothing is to be tidied up; threads of the libraries would be waited for.
     os._exit(0)
 
