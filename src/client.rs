@@ -5,11 +5,13 @@
 pub mod aws;
 pub mod bucket;
 pub mod databricks;
+pub mod ec2;
 pub mod error;
 pub mod fence;
 pub mod glue;
 pub mod kafka;
 pub mod objects;
+mod raw;
 
 pub use error::{Error, Reason};
 

@@ -53,8 +53,10 @@ kinds! {
     function: Function,
     job: Job,
     log_group: LogGroup,
+    network: Network,
     notification: Notification,
     package: Package,
+    parameter_group: ParameterGroup,
     role: Role,
     schedule: Schedule,
     schema: Schema,
@@ -76,6 +78,13 @@ pub trait Resource: Kinded + DeserializeOwned + Serialize + JsonSchema + Debug +
     const DATA_BEARING: bool = false;
     /// The longest wait for [`Phase::Ready`].
     const PATIENCE: Duration = Duration::from_secs(300);
+    /// How long it usually takes to make, where that is longer than anybody expects.
+    const USUAL: Option<Duration> = None;
+    /// The fields whose change interrupts whoever uses it, and how: the plan says so.
+    const INTERRUPTS: &'static [(&'static str, &'static str)] = &[];
+    /// Whether it leaves after everything else, what it refers to included: what others still need on their way out, such
+    /// as the permissions with which a service takes away what it made.
+    const LEAVES_LAST: bool = false;
     /// Whether it is known by an identifier and an update gives it another name, so that a new address in the stack file
     /// is a new name and nothing more.
     const RENAMES: bool = false;
@@ -134,6 +143,11 @@ pub trait Resource: Kinded + DeserializeOwned + Serialize + JsonSchema + Debug +
     /// Values that other resources and the user may read (arn, endpoint, url). Never a secret. Pure.
     fn outputs(_live: &Self::Live) -> Outputs {
         Outputs::new()
+    }
+
+    /// What deleting it leaves behind on purpose, such as a last snapshot, by its name: the plan says so. Pure.
+    fn leaves_behind(_name: &Name, _live: &Self::Live) -> Option<String> {
+        None
     }
 
     /// Which of these changes cannot be made, beyond what the lives of the fields say. The planner refuses the step. Pure

@@ -13,6 +13,7 @@ use aws_smithy_http_client::{
 };
 
 use super::{
+    ec2,
     fence::{Fence, Gate, LONGEST},
     glue,
     objects::Objects,
@@ -39,6 +40,7 @@ pub struct Aws {
     gate: Gate,
     athena: OnceLock<aws_sdk_athena::Client>,
     cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
+    ec2: OnceLock<ec2::Client>,
     glue: OnceLock<glue::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
     kafka: OnceLock<aws_sdk_kafka::Client>,
@@ -93,6 +95,7 @@ impl Aws {
             gate: Gate::default(),
             athena: OnceLock::new(),
             cloudwatch: OnceLock::new(),
+            ec2: OnceLock::new(),
             glue: OnceLock::new(),
             iam: OnceLock::new(),
             kafka: OnceLock::new(),
@@ -129,6 +132,11 @@ impl Aws {
     /// Glue's Data Catalog.
     pub fn glue(&self) -> &glue::Client {
         self.glue.get_or_init(|| glue::Client::new(&self.config, self.gate.clone()))
+    }
+
+    /// The networks of the Elastic Compute Cloud.
+    pub fn ec2(&self) -> &ec2::Client {
+        self.ec2.get_or_init(|| ec2::Client::new(&self.config, self.gate.clone()))
     }
 
     /// Returns the objects below a prefix of a bucket, through a client of their own that obeys no fence: by them the

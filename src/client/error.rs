@@ -122,6 +122,11 @@ fn chain(err: &dyn std::error::Error) -> String {
     text
 }
 
+/// Sorts an error code that came within an answer.
+pub(super) fn sort(code: &str) -> Reason {
+    classify(Some(code), None, StatusCode::try_from(400).ok())
+}
+
 /// Sorts the services' error codes; each code is spelled as the service's API reference spells it.
 fn classify(code: Option<&str>, message: Option<&str>, status: Option<StatusCode>) -> Reason {
     let code = code.unwrap_or_default();
@@ -146,6 +151,13 @@ fn classify(code: Option<&str>, message: Option<&str>, status: Option<StatusCode
             _ => (),
         }
     }
+    // EC2 has a code for each kind of thing, and the same endings for all of them.
+    match code.rsplit_once('.').map(|it| it.1) {
+        Some("NotFound" | "NotAttached") => return Reason::Missing,
+        Some("Duplicate" | "AlreadyExists" | "AlreadyAssociated" | "Conflict") => return Reason::Exists,
+        Some("InUse") => return Reason::Busy,
+        _ => (),
+    }
     match code {
         "NoSuchKey"
         | "NoSuchBucket"
@@ -156,6 +168,10 @@ fn classify(code: Option<&str>, message: Option<&str>, status: Option<StatusCode
         | "ResourceNotFoundException"
         | "DBInstanceNotFound"
         | "DBInstanceNotFoundFault"
+        | "DBSubnetGroupNotFoundFault"
+        | "DBParameterGroupNotFound"
+        | "DBParameterGroupNotFoundFault"
+        | "NatGatewayNotFound"
         | "NoSuchTagSet"
         | "NoSuchLifecycleConfiguration"
         | "NoSuchPublicAccessBlockConfiguration"
@@ -172,6 +188,11 @@ fn classify(code: Option<&str>, message: Option<&str>, status: Option<StatusCode
         | "DBInstanceAlreadyExists"
         | "DBInstanceAlreadyExistsFault"
         | "DBSnapshotAlreadyExists"
+        | "DBSubnetGroupAlreadyExists"
+        | "DBSubnetGroupAlreadyExistsFault"
+        | "DBParameterGroupAlreadyExists"
+        | "DBParameterGroupAlreadyExistsFault"
+        | "RouteAlreadyExists"
         | "TopicExistsException" => Reason::Exists,
         "ConflictException"
         | "ResourceConflictException"
@@ -179,6 +200,11 @@ fn classify(code: Option<&str>, message: Option<&str>, status: Option<StatusCode
         | "OperationAborted"
         | "InvalidDBInstanceState"
         | "InvalidDBInstanceStateFault"
+        | "InvalidDBSubnetGroupStateFault"
+        | "InvalidDBParameterGroupState"
+        | "InvalidDBParameterGroupStateFault"
+        | "DependencyViolation"
+        | "IncorrectState"
         | "ResourceInUseException"
         | "DeleteConflict"
         | "ConcurrentModification" => Reason::Busy,

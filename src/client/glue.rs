@@ -7,48 +7,19 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use aws_config::SdkConfig;
-use aws_runtime::{
-    auth::{
-        SigV4OperationSigningConfig,
-        sigv4::{SCHEME_ID, SigV4AuthScheme},
-    },
-    retries::classifiers::AwsErrorCodeClassifier,
-};
-use aws_smithy_runtime::client::{
-    orchestrator::operation::Operation,
-    retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier},
-};
-use aws_smithy_runtime_api::{
-    box_error::BoxError,
-    client::{
-        auth::{
-            AuthSchemeOptionResolverParams, SharedAuthScheme, SharedAuthSchemeOptionResolver,
-            static_resolver::StaticAuthSchemeOptionResolver,
-        },
-        identity::SharedIdentityResolver,
-        orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
-        result::SdkError,
-        runtime_components::RuntimeComponentsBuilder,
-        runtime_plugin::StaticRuntimePlugin,
-    },
-};
-use aws_smithy_types::{
-    body::SdkBody,
-    config_bag::Layer,
-    error::{ErrorMetadata, metadata::ProvideErrorMetadata},
-};
+use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Error, Reason, Result, fence::Gate};
+use super::{
+    Error, Reason, Result,
+    fence::Gate,
+    raw::{Again, Refusal, Sent, Service},
+};
 
 /// A client for Glue.
 #[derive(Debug)]
-pub struct Client {
-    config: SdkConfig,
-    endpoint: String,
-    gate: Gate,
-}
+pub struct Client(Service);
 
 /// A database, as `GetDatabases` answers and `CreateDatabase` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,25 +115,10 @@ fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
     Ok(Option::deserialize(d)?.unwrap_or_default())
 }
 
-/// A refusal, as services that speak AWS's JSON protocol word it.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Refusal(ErrorMetadata);
-
-impl ProvideErrorMetadata for Refusal {
-    fn meta(&self) -> &ErrorMetadata {
-        &self.0
-    }
-}
-
 impl Client {
     /// Prepares a client. Sends nothing.
     pub fn new(config: &SdkConfig, gate: Gate) -> Self {
-        let region = config.region().map_or("us-east-1", AsRef::as_ref);
-        // The endpoints of the AWS General Reference: China's have a domain of their own.
-        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let own = || format!("https://glue.{region}.{domain}");
-        Self { config: config.clone(), endpoint: config.endpoint_url().map_or_else(own, str::to_owned), gate }
+        Self(Service::new("glue", config, gate))
     }
 
     /// Lists all databases.
@@ -229,59 +185,11 @@ impl Client {
     }
 
     async fn call<O: DeserializeOwned>(&self, operation: &'static str, input: Value) -> Result<O> {
-        let sent = self.operation(operation).invoke(input).await;
-        let answer = sent.map_err(|err: SdkError<Refusal, HttpResponse>| Error::aws("glue", operation)(err))?;
-        serde_json::from_value(answer).map_err(unreadable(operation))
-    }
-
-    /// Describes an operation to the SDK's runtime.
-    fn operation(&self, name: &'static str) -> Operation<Value, Value, Refusal> {
-        let mut builder = Operation::builder()
-            .service_name("glue")
-            .operation_name(name)
-            .endpoint_url(&self.endpoint)
-            .runtime_plugin(self.signed())
-            .interceptor(self.gate.clone())
-            .retry_classifier(TransientErrorClassifier::<Refusal>::new())
-            .retry_classifier(AwsErrorCodeClassifier::<Refusal>::new())
-            .retry_classifier(HttpStatusCodeClassifier::default())
-            .with_connection_poisoning();
-        if let Some(http) = self.config.http_client() {
-            builder = builder.http_client(http);
-        }
-        if let Some(version) = self.config.behavior_version() {
-            builder = builder.behavior_version(version);
-        }
-        if let Some(retry) = self.config.retry_config() {
-            builder = builder.standard_retry(retry);
-        }
-        if let Some(timeouts) = self.config.timeout_config() {
-            builder = builder.timeout_config(timeouts.clone());
-        }
-        if let Some(sleep) = self.config.sleep_impl() {
-            builder = builder.sleep_impl(sleep);
-        }
-        builder.serializer(move |input| request(name, &input)).deserializer(response).build()
-    }
-
-    /// Signs requests with the credentials and for the region of the other services.
-    fn signed(&self) -> StaticRuntimePlugin {
-        let mut config = Layer::new("glue");
-        config.store_put(AuthSchemeOptionResolverParams::new(()));
-        config.store_put(SigV4OperationSigningConfig {
-            name: Some("glue".into()),
-            region: self.config.region().cloned().map(Into::into),
-            ..SigV4OperationSigningConfig::default()
-        });
-        let mut components = RuntimeComponentsBuilder::new("glue");
-        let sigv4 = SharedAuthSchemeOptionResolver::new(StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]));
-        components.set_auth_scheme_option_resolver(Some(sigv4));
-        components.push_auth_scheme(SharedAuthScheme::new(SigV4AuthScheme::new()));
-        components.set_identity_cache(self.config.identity_cache());
-        if let Some(credentials) = self.config.credentials_provider() {
-            components.set_identity_resolver(SCHEME_ID, SharedIdentityResolver::new(credentials));
-        }
-        StaticRuntimePlugin::new().with_config(config.freeze()).with_runtime_components(components)
+        let target = ("x-amz-target", format!("AWSGlue.{operation}"));
+        let headers = vec![("content-type", "application/x-amz-json-1.1".to_owned()), target];
+        let sent = Sent { headers, body: input.to_string() };
+        let answer = self.0.call(operation, sent, response, Again::Yes).await?;
+        serde_json::from_slice(&answer).map_err(unreadable(operation))
     }
 }
 
@@ -289,31 +197,17 @@ fn unreadable(operation: &'static str) -> impl Fn(serde_json::Error) -> Error {
     move |err| Error::new("glue", operation, Reason::Other, format!("the answer cannot be read: {err}"))
 }
 
-fn request(operation: &str, input: &Value) -> std::result::Result<HttpRequest, BoxError> {
-    let body = input.to_string();
-    let mut request = HttpRequest::new(SdkBody::empty());
-    request.set_method("POST")?;
-    request.headers_mut().insert("content-type", "application/x-amz-json-1.1");
-    request.headers_mut().insert("x-amz-target", format!("AWSGlue.{operation}"));
-    request.headers_mut().insert("content-length", body.len().to_string());
-    *request.body_mut() = body.into();
-    Ok(request)
-}
-
-fn response(response: &HttpResponse) -> std::result::Result<Value, OrchestratorError<Refusal>> {
+fn response(response: &HttpResponse) -> std::result::Result<Vec<u8>, OrchestratorError<Refusal>> {
     let body = response.body().bytes().unwrap_or_default();
     if response.status().is_success() {
-        let empty = body.is_empty().then(|| json!({}));
-        return empty.map_or_else(|| serde_json::from_slice(body).map_err(OrchestratorError::other), Ok);
+        return Ok(if body.is_empty() { b"{}".to_vec() } else { body.to_vec() });
     }
     let said: Value = serde_json::from_slice(body).unwrap_or_default();
     let header = response.headers().get("x-amzn-errortype");
     let code = header.or_else(|| said["__type"].as_str().or_else(|| said["code"].as_str()));
     let message = said["message"].as_str().or_else(|| said["Message"].as_str());
-    let mut refusal = ErrorMetadata::builder();
-    refusal = refusal.code(code.map(plain).unwrap_or_default());
-    refusal = refusal.message(message.map_or_else(|| String::from_utf8_lossy(body), Cow::Borrowed));
-    Err(OrchestratorError::operation(Refusal(refusal.build())))
+    let message = message.map_or_else(|| String::from_utf8_lossy(body), Cow::Borrowed);
+    Err(OrchestratorError::operation(Refusal::new(code.map(plain).unwrap_or_default(), &message)))
 }
 
 /// Takes the name of an error out of `prefix#Name:http://…`, as AWS's JSON protocol allows it to come.
@@ -324,7 +218,8 @@ fn plain(code: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
+    use aws_smithy_types::{body::SdkBody, error::metadata::ProvideErrorMetadata as _};
 
     use super::*;
 
@@ -337,7 +232,7 @@ mod tests {
                 it.headers_mut().insert("x-amzn-errortype", header.to_owned());
             }
             let err = response(&it).expect_err("a refusal");
-            let Refusal(meta) = err.as_operation_error().expect("the service's own");
+            let meta = err.as_operation_error().expect("the service's own");
             (meta.code().unwrap_or_default().to_owned(), meta.message().unwrap_or_default().to_owned())
         };
         let missing = ("EntityNotFoundException".to_owned(), "no such table".to_owned());

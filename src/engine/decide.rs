@@ -49,6 +49,7 @@ impl Engine<'_> {
                 let known = Known::of(kind, &address, self, document, observed, aim);
                 let mut step = known.wanted(definition, desired);
                 plan.notes.extend(known.protected_against_the_file(definition));
+                plan.notes.extend(known.interruptions(&step));
                 known
                     .object(&mut step, definition, cx)
                     .map_err(|cause| Error::Unresolved { address: address.clone(), cause })?;
@@ -75,7 +76,13 @@ impl Engine<'_> {
             plan.notes
                 .push(format!("{others} more of the stack's resources are left out, as --only does not need them"));
         }
-        order_deletions(&mut leaving, &mut plan.steps);
+        let mut last = BTreeSet::new();
+        for step in &leaving {
+            if self.kind(&step.address)?.leaves_last() {
+                last.insert(step.address.clone());
+            }
+        }
+        order_deletions(&mut leaving, &mut plan.steps, &last);
         plan.steps.append(&mut leaving);
         if aim.adopt.is_none() {
             plan.notes.extend(of_strays(stack, observed));
@@ -201,6 +208,14 @@ impl<'a> Known<'a> {
             step.action = Action::Settle;
         }
         step
+    }
+
+    /// Says which changes of what is in use interrupt its users, once for each field.
+    fn interruptions(&self, step: &Step) -> Vec<String> {
+        let changed = step.changes.iter().filter(|_| step.action == Action::Update);
+        let fields: BTreeSet<&str> = changed.filter_map(|it| it.field.split('.').next()).collect();
+        let told = |field: &str| Some(format!("{}: `{field}` {}", self.address, self.kind.interrupts(field)?));
+        fields.into_iter().filter_map(told).collect()
     }
 
     /// Says that the file does not end a protection.
@@ -342,6 +357,8 @@ impl<'a> Known<'a> {
         step.resumes = self.record.is_some_and(|it| it.status == Status::Deleting);
         if ours.is_some() && step.protect {
             step.refused = Some(self.protected("deleted"));
+        } else if let Some(left) = ours.and_then(|it| self.kind.leaves_behind(name, it)) {
+            notes.push(format!("{} leaves behind {left}", self.address));
         }
         Some(step)
     }
@@ -414,29 +431,36 @@ fn follow(steps: &[Step], step: &mut Step) {
 }
 
 /// Puts deletions in the order in which nothing is deleted that another still refers to, after everything else; but
-/// what refers to something that is replaced leaves before that is.
-fn order_deletions(leaving: &mut [Step], others: &mut [Step]) {
+/// what refers to something that is replaced leaves before that is. What leaves `last` is in the way of nothing else.
+fn order_deletions(leaving: &mut [Step], others: &mut [Step], last: &BTreeSet<Address>) {
     let busy: BTreeSet<Address> =
         others.iter().filter(|it| it.action != Action::Noop).map(|it| it.address.clone()).collect();
     let users = |of: &Address| {
         let users = leaving.iter().filter(|user| user.refs.contains(of) && user.address != *of);
         users.map(|it| it.address.clone()).collect::<BTreeSet<_>>()
     };
-    let graph: BTreeMap<Address, BTreeSet<Address>> =
+    let users_of: BTreeMap<Address, BTreeSet<Address>> =
         leaving.iter().map(|it| (it.address.clone(), users(&it.address))).collect();
+    let before = |(of, users): (&Address, &BTreeSet<Address>)| {
+        let others = leaving.iter().map(|it| &it.address).filter(|it| last.contains(of) && !last.contains(*it));
+        let users = users.iter().filter(|it| last.contains(of) || !last.contains(*it));
+        (of.clone(), users.chain(others).cloned().collect())
+    };
+    let graph: BTreeMap<Address, BTreeSet<Address>> = users_of.iter().map(before).collect();
     let mut first = BTreeSet::new();
     for step in others.iter_mut().filter(|it| it.action == Action::Replace) {
         let mut open: Vec<Address> = users(&step.address).into_iter().collect();
         step.after.extend(open.iter().cloned());
         while let Some(it) = open.pop() {
-            open.extend(graph[&it].iter().cloned());
+            open.extend(users_of[&it].iter().cloned());
             first.insert(it);
         }
     }
     for step in leaving.iter_mut() {
-        step.after = graph[&step.address].clone();
-        if !first.contains(&step.address) {
-            step.after.extend(busy.iter().cloned());
+        if first.contains(&step.address) {
+            step.after = users_of[&step.address].clone();
+        } else {
+            step.after = &graph[&step.address] | &busy;
         }
     }
     let order = super::order::by_needs(&graph);

@@ -26,6 +26,8 @@ pub enum Event {
         elapsed: Duration,
         /// The longest that it is awaited.
         patience: Duration,
+        /// How long it usually takes, where that is known.
+        usual: Option<Duration>,
     },
     /// A step is done and recorded.
     Finished {

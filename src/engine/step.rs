@@ -81,7 +81,8 @@ impl Run<'_> {
         let desired = self.desired(spec)?;
         self.settle_gone(&name, true).await?;
         self.put(Status::Creating, &name, &Value::Null).await?;
-        self.send(&name, || self.kind.create(self.cx, &name, spec), |err| self.took_effect(&name, err)).await?;
+        let create = || self.kind.create(self.cx, &name, spec);
+        self.send(&name, BUSY, create, |err| self.took_effect(&name, err)).await?;
         let live = self.settle(&name, Some(Status::Creating)).await?;
         let changes = diff(self.kind.fields(), &desired, &desired.spec, &live.observed).changes;
         self.finish(spec, &name, &desired, live, changes).await
@@ -121,7 +122,7 @@ impl Run<'_> {
             left = changes.len();
             // Sending an update again is harmless: it names the whole of what is wanted.
             let update = || self.kind.update(self.cx, name, spec, &live, &changes);
-            self.send(name, update, |_| async { Ok(false) }).await?;
+            self.send(name, BUSY, update, |_| async { Ok(false) }).await?;
             live = self.settle(name, None).await?;
             changes = diff(self.kind.fields(), desired, &desired.spec, &live.observed).changes;
         }
@@ -142,7 +143,9 @@ impl Run<'_> {
             let applied = self.record.map_or(&Value::Null, |it| &it.applied);
             self.put(status, &Name { id: live.identity.id.clone(), ..name.clone() }, applied).await?;
             let delete = || self.kind.delete(self.cx, name, &live);
-            self.send(name, delete, |_| async { Ok(self.read(name).await?.is_none()) }).await?;
+            // What others hold (a network's interfaces) may be held for as long as the kind takes for everything.
+            let patience = BUSY.max(self.kind.patience());
+            self.send(name, patience, delete, |_| async { Ok(self.read(name).await?.is_none()) }).await?;
         }
         self.settle_gone(name, false).await
     }
@@ -180,6 +183,7 @@ impl Run<'_> {
     async fn send<'f, F, D>(
         &self,
         name: &Name,
+        patience: Duration,
         request: impl Fn() -> futures::future::BoxFuture<'f, Result<(), Error>>,
         done: F,
     ) -> Result<(), Cause>
@@ -198,10 +202,10 @@ impl Run<'_> {
             match reason {
                 Reason::Exists | Reason::Missing | Reason::Unavailable if done(reason).await? => return Ok(()),
                 Reason::Unavailable if unclear < 3 => unclear += 1,
-                Reason::Busy | Reason::Throttled if begun.elapsed() < BUSY => (),
+                Reason::Busy | Reason::Throttled if begun.elapsed() < patience => (),
                 _ => return Err(err.into()),
             }
-            self.wait(name, &err.to_string(), begun, BUSY, pause).await?;
+            self.wait(name, &err.to_string(), begun, patience, pause).await?;
             pause = (pause * 2).min(Duration::from_secs(5));
         }
     }
@@ -275,7 +279,8 @@ impl Run<'_> {
         }
         let address = name.owner.address.clone();
         // Nobody may be listening any more; that is no reason to stop.
-        self.mandate.events.send(Event::Waiting { address, on: on.to_owned(), elapsed, patience }).ok();
+        let usual = self.kind.usual().filter(|_| self.step.action == Action::Create);
+        self.mandate.events.send(Event::Waiting { address, on: on.to_owned(), elapsed, patience, usual }).ok();
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
             () = self.over.cancelled() => Err(Cause::Interrupted(on.to_owned())),

@@ -142,7 +142,7 @@ impl Rig {
         rig
     }
 
-    fn kinds(&self) -> [Fake; 3] {
+    fn kinds(&self) -> [Fake; 4] {
         let fake = |section, unique, data, slow| Fake {
             section,
             world: self.world.clone(),
@@ -151,7 +151,12 @@ impl Rig {
             data,
             slow,
         };
-        [fake("topic", true, true, 0), fake("job", false, false, 0), fake("cluster", true, false, 2)]
+        [
+            fake("topic", true, true, 0),
+            fake("job", false, false, 0),
+            fake("cluster", true, false, 2),
+            fake("right", true, false, 0),
+        ]
     }
 
     fn store(&self) -> Arc<dyn Store> {
@@ -293,6 +298,25 @@ fn needs_come_first_and_leave_last() {
         assert!(rig.run(&both, Goal::Teardown).await.expect("not killed").is_complete());
         assert_eq!(rig.log(), ["delete job.j", "delete topic.a", "delete cluster.c"]);
         assert!(rig.owned().is_empty());
+    });
+}
+
+#[test]
+fn what_leaves_last_leaves_after_what_it_needs() {
+    let rig = Rig::new();
+    let both = stack(&sketch(&[
+        ("cluster", "c", 1, 0, &[]),
+        ("job", "j", 1, 0, &["right.r"]),
+        ("right", "r", 1, 0, &["topic.a"]),
+        ("topic", "a", 1, 0, &["cluster.c"]),
+    ]));
+    runtime().block_on(async {
+        assert!(rig.run(&both, Goal::Up).await.expect("not killed").is_complete());
+        assert_eq!(rig.log(), ["create cluster.c", "create topic.a", "create right.r", "create job.j"]);
+        assert!(rig.run(&both, Goal::Teardown).await.expect("not killed").is_complete());
+        let log = rig.log();
+        assert_eq!(log.len(), 4, "{log:?}");
+        assert_eq!(log.last().map(String::as_str), Some("delete right.r"), "{log:?}");
     });
 }
 

@@ -20,7 +20,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app as stack
 from ministack.core import lambda_runtime, persistence, responses
-from ministack.services import lambda_svc
+from ministack.services import ec2, lambda_svc
 
 READS = re.compile("(BatchGet|Describe|Estimate|Filter|Get|Head|List|Lookup|Preview|Query|Search|Simulate|Test|Validate)")
 # Their loss in a crash is what the services themselves allow: a message seen twice, a metric or a log line missing.
@@ -190,6 +190,23 @@ def logs(function, *args, **kwargs):
 
 
 lambda_svc._emit_lambda_logs = logs
+
+
+permissions_of = ec2._parse_ip_permissions
+
+
+def permissions(params, prefix):
+    """The permissions of a security group that a request names, lists of addresses included, which ministack overlooks."""
+    rules = permissions_of(params, prefix)
+    for i, rule in enumerate(rules, 1):
+        j = 1
+        while given := ec2._p(params, f"{prefix}.{i}.PrefixListIds.{j}.PrefixListId"):
+            rule["PrefixListIds"].append({"PrefixListId": given})
+            j += 1
+    return rules
+
+
+ec2._parse_ip_permissions = permissions
 
 
 def drop_old_log_streams():

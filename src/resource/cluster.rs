@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Desired, Field, Flaw, Identity, Objection, Outputs, Phase, Resource, Result, Tags, shared_prefix,
-    touched,
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Network, Objection, Outputs, Phase, Resource,
+    Result, Tags, network, shared_prefix, touched,
 };
 use crate::{
-    address::Name,
+    address::{Name, Ref},
     client::{self, Error, Reason},
     quantity::Size,
 };
@@ -42,6 +42,9 @@ pub struct Cluster {
     /// The ARN of the KMS key that encrypts the volumes. Default: the account's key for MSK. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
+    /// The network that the brokers are spread over. Instead of `subnets` and `security_groups`. Cannot be changed. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Ref<Network>>,
     /// The subnets that the brokers are spread over, one per availability zone. Cannot be changed.
     #[serde(default)]
     pub subnets: Vec<String>,
@@ -132,6 +135,13 @@ impl Resource for Cluster {
     ];
     const DATA_BEARING: bool = true;
     const PATIENCE: Duration = Duration::from_secs(45 * 60);
+    const USUAL: Option<Duration> = Some(Duration::from_secs(25 * 60));
+    const INTERRUPTS: &'static [(&'static str, &'static str)] = &[
+        ("instance_type", "restarts the brokers, one after the other: about 15 minutes each"),
+        ("kafka_version", "restarts the brokers, one after the other, and cannot be undone"),
+        ("encryption_in_transit", "restarts the brokers, one after the other"),
+        ("authentication", "restarts the brokers, one after the other"),
+    ];
     const OUTPUTS: &'static [&'static str] = &["arn", "name", "uuid", "bootstrap"];
     type Live = LiveCluster;
 
@@ -159,6 +169,8 @@ impl Resource for Cluster {
                 flaw.help("set `encryption_in_transit: tls`, or `authentication: {iam: false, unauthenticated: true}`"),
             );
         }
+        let raw = !self.subnets.is_empty() || !self.security_groups.is_empty();
+        flaws.extend(network::flaws(self.network.as_ref(), raw));
         if !self.kafka_version.starts_with(|it: char| it.is_ascii_digit()) {
             flaws.push(Flaw::new("/kafka_version", format!("`{}` is no version of Kafka", self.kafka_version)));
         }
@@ -175,13 +187,11 @@ impl Resource for Cluster {
     }
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
-        let sorted = |list: &[String]| {
-            let mut list = list.to_vec();
-            list.sort();
-            list
-        };
-        let desired = Desired::of(self).tagged(cx).with("subnets", sorted(&self.subnets));
-        Ok(desired.with("security_groups", sorted(&self.security_groups)))
+        self.spreads(cx)?;
+        let place = || self.place(cx);
+        let desired = Desired::of(self).tagged(cx).without("network");
+        let desired = desired.with_result("subnets", place().map(|it| it.0))?;
+        desired.with_result("security_groups", place().map(|it| it.1))
     }
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveCluster>>> {
@@ -272,10 +282,11 @@ impl Resource for Cluster {
 
     async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
         let size = types::EbsStorageInfo::builder().volume_size(gibibytes(self.storage)).build();
+        let (subnets, groups) = self.place(cx)?;
         let nodes = types::BrokerNodeGroupInfo::builder()
             .instance_type(&self.instance_type)
-            .set_client_subnets(Some(self.subnets.clone()))
-            .set_security_groups(Some(self.security_groups.clone()).filter(|it| !it.is_empty()))
+            .set_client_subnets(Some(subnets))
+            .set_security_groups(Some(groups).filter(|it| !it.is_empty()))
             .storage_info(types::StorageInfo::builder().ebs_storage_info(size).build());
         let request = types::ProvisionedRequest::builder()
             .broker_node_group_info(nodes.build())
@@ -344,6 +355,34 @@ impl Resource for Cluster {
 }
 
 impl Cluster {
+    /// Returns its subnets and its security groups, sorted.
+    fn place(&self, cx: &Cx) -> Result<(Vec<String>, Vec<String>)> {
+        let (mut subnets, mut groups) = match &self.network {
+            None => (self.subnets.clone(), self.security_groups.clone()),
+            Some(own) => network::place(cx, own, "brokers").map(|it| (it.subnets, vec![it.group]))?,
+        };
+        subnets.sort();
+        groups.sort();
+        Ok((subnets, groups))
+    }
+
+    /// Refuses brokers that cannot be spread evenly over the zones of their network.
+    fn spreads(&self, cx: &Cx) -> Result<()> {
+        let Some(network) = &self.network else { return Ok(()) };
+        let zones = cx.spec(network)?.zones;
+        if self.brokers.is_multiple_of(zones) {
+            return Ok(());
+        }
+        Err(KindError::Refused {
+            message: format!(
+                "{} brokers cannot be spread evenly over the {zones} zones of {}",
+                self.brokers,
+                network.address()
+            ),
+            help: format!("use a multiple of {zones}"),
+        })
+    }
+
     fn client_authentication(&self) -> types::ClientAuthentication {
         let Authentication { iam, unauthenticated } = self.authentication;
         let sasl = types::Sasl::builder().iam(types::Iam::builder().enabled(iam).build()).build();

@@ -9,14 +9,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Objection, Outputs, Phase, Resource, Result, Tags,
-    touched,
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Network, Objection, Outputs, ParameterGroup, Phase,
+    Resource, Result, Tags, network, touched,
 };
 use crate::{
-    address::Name,
+    address::{Name, Ref},
     client::{Error, Reason},
     quantity::{Size, Span},
 };
+
+mod window;
 
 /// The tag that remembers whether deletion takes a last snapshot: deletion knows no spec.
 const FINAL_SNAPSHOT: &str = "ecomctl:final-snapshot";
@@ -36,6 +38,10 @@ pub struct Database {
     /// The volume, in whole GiB. It can grow, and not shrink. Default: `20GiB`.
     #[serde(default = "smallest")]
     pub storage: Size,
+    /// Up to where RDS lets the volume grow by itself when it fills up. `storage` is then what it begins with. Default: it
+    /// does not grow by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_storage: Option<Size>,
     /// The kind of volume. Default: `gp3`.
     #[serde(default = "gp3")]
     pub storage_type: String,
@@ -56,9 +62,24 @@ pub struct Database {
     /// Whether deletion leaves a last snapshot behind. Default: `true`.
     #[serde(default = "yes")]
     pub final_snapshot: bool,
+    /// The settings of PostgreSQL. Default: RDS's own, which demand TLS from version 15 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter_group: Option<Ref<ParameterGroup>>,
+    /// Whether RDS keeps what PostgreSQL was busy with, for 7 days, which costs nothing. Default: `true`.
+    #[serde(default = "yes")]
+    pub insights: bool,
+    /// When backups are made, in UTC, such as `02:00-02:30`. Default: RDS chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_window: Option<String>,
+    /// When RDS may apply minor versions and mend the machine, in UTC, such as `sun:03:00-sun:03:30`. Default: RDS chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance_window: Option<String>,
     /// Whether PostgreSQL's log goes to `CloudWatch`, where `ecomctl logs` reads it. Default: `true`.
     #[serde(default = "yes")]
     pub export_log: bool,
+    /// The network that the instance lies in. Instead of `subnet_group` and `security_groups`. Cannot be changed. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Ref<Network>>,
     /// The group of subnets that the instance lies in. Default: the VPC's own. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subnet_group: Option<String>,
@@ -125,6 +146,10 @@ const fn yes() -> bool {
 impl Resource for Database {
     const FIELDS: &'static [(&'static str, Field)] = &[
         ("storage", Field::Grows("RDS cannot shrink a volume. Keep {live}.")),
+        ("storage", Field::Defaulted),
+        ("parameter_group", Field::Defaulted),
+        ("backup_window", Field::Defaulted),
+        ("maintenance_window", Field::Defaulted),
         ("name", Field::Immutable),
         ("username", Field::Immutable),
         ("encrypted", Field::Immutable),
@@ -136,6 +161,13 @@ impl Resource for Database {
     ];
     const DATA_BEARING: bool = true;
     const PATIENCE: Duration = Duration::from_secs(40 * 60);
+    const USUAL: Option<Duration> = Some(Duration::from_secs(10 * 60));
+    const INTERRUPTS: &'static [(&'static str, &'static str)] = &[
+        ("instance_class", "restarts the instance: away for some minutes, with a standby for about one"),
+        ("engine_version", "upgrades and restarts the instance, away for 10 minutes or more, and cannot be undone"),
+        ("ca", "may restart the instance"),
+        ("parameter_group", "counts in full only once the instance was restarted, which is left to you"),
+    ];
     const OUTPUTS: &'static [&'static str] =
         &["arn", "host", "port", "name", "jdbc_url", "username", "secret_arn", "secret_version"];
     type Live = LiveDatabase;
@@ -154,6 +186,12 @@ impl Resource for Database {
             let flaw = Flaw::new("/storage", format!("a PostgreSQL volume cannot be {}", self.storage));
             flaws.push(flaw.help("write `20GiB` or more, in whole GiB"));
         }
+        if let Some(most) = self.max_storage
+            && (most.as_bytes() * 10 < self.storage.as_bytes() * 11 || !most.as_bytes().is_multiple_of(1 << 30))
+        {
+            let flaw = Flaw::new("/max_storage", format!("a volume of {} cannot grow up to {most}", self.storage));
+            flaws.push(flaw.help("write whole GiB, at least a tenth more than `storage`"));
+        }
         let days = self.backup_retention.as_days();
         if days > 35 || self.backup_retention != Span::seconds(days * 86_400) {
             let flaw = Flaw::new("/backup_retention", format!("RDS cannot keep backups for {}", self.backup_retention));
@@ -168,6 +206,17 @@ impl Resource for Database {
                 flaws.push(flaw.help("up to 63 small letters, digits and `_`, beginning with a letter"));
             }
         }
+        for (field, window, weekly) in
+            [("backup_window", &self.backup_window, false), ("maintenance_window", &self.maintenance_window, true)]
+        {
+            if let Some(it) = window.as_ref().filter(|it| !window::is(it, weekly)) {
+                let flaw = Flaw::new(format!("/{field}"), format!("`{it}` is no such window"));
+                let example = if weekly { "sun:03:00-sun:03:30" } else { "02:00-02:30" };
+                flaws.push(flaw.help(format!("write it like `{example}`, in UTC, at least half an hour")));
+            }
+        }
+        let raw = self.subnet_group.is_some() || self.security_groups.is_some();
+        flaws.extend(network::flaws(self.network.as_ref(), raw));
         if ["admin", "postgres", "rdsadmin"].contains(&self.username.as_str()) && self.username != "postgres" {
             flaws.push(Flaw::new("/username", format!("RDS keeps `{}` to itself", self.username)));
         }
@@ -188,7 +237,19 @@ impl Resource for Database {
     }
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
-        let desired = Desired::of(self).tagged(cx).with("public", false).with("encrypted", true);
+        let mut desired = Desired::of(self).tagged(cx).without("network").with("public", false).with("encrypted", true);
+        if let Some(group) = &self.parameter_group {
+            desired = desired.with("parameter_group", cx.scope.physical_of(group));
+        }
+        if self.max_storage.is_some() {
+            // Where it has grown to by now is RDS's to say.
+            desired = desired.without("storage");
+        }
+        if let Some(own) = &self.network {
+            let place = || network::place(cx, own, "database");
+            let desired = desired.with_result("subnet_group", place().map(|it| it.subnet_group))?;
+            return desired.with_result("security_groups", place().map(|it| vec![it.group]));
+        }
         Ok(match self.security_groups.clone() {
             Some(mut groups) => {
                 groups.sort();
@@ -231,6 +292,11 @@ impl Resource for Database {
             "engine_version": version.and_then(|it| it.split('.').next()),
             "instance_class": pending.and_then(|it| it.db_instance_class()).or(it.db_instance_class()),
             "storage": storage,
+            "max_storage": it.max_allocated_storage().and_then(|it| u64::try_from(it).ok()).map(Size::gibibytes),
+            "parameter_group": it.db_parameter_groups().first().and_then(|it| it.db_parameter_group_name()),
+            "insights": it.performance_insights_enabled().unwrap_or(false),
+            "backup_window": it.preferred_backup_window(),
+            "maintenance_window": it.preferred_maintenance_window(),
             "storage_type": pending.and_then(|it| it.storage_type()).or(it.storage_type()),
             "name": it.db_name(),
             "username": it.master_username(),
@@ -292,6 +358,11 @@ impl Resource for Database {
         parts.into_iter().filter_map(|(key, it)| Some((key, it?))).collect()
     }
 
+    fn leaves_behind(name: &Name, live: &LiveDatabase) -> Option<String> {
+        let kept = live.tags.setting(FINAL_SNAPSHOT) != Some("false");
+        kept.then(|| format!("a last snapshot, {}, which costs money until somebody deletes it", snapshot(name)))
+    }
+
     fn objections(&self, _cx: &Cx, live: &LiveDatabase, changes: &[Change]) -> Vec<Objection> {
         let now =
             live.instance.engine_version().and_then(|it| it.split('.').next()).and_then(|it| it.parse::<u32>().ok());
@@ -318,11 +389,17 @@ impl Resource for Database {
     }
 
     async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
+        let (subnet_group, security_groups) = self.place(cx)?;
         let request = cx.aws.rds().create_db_instance().db_instance_identifier(&name.physical).engine("postgres");
         let request = request
             .engine_version(&self.engine_version)
             .db_instance_class(&self.instance_class)
             .allocated_storage(gibibytes(self.storage))
+            .set_max_allocated_storage(self.max_storage.map(gibibytes))
+            .set_db_parameter_group_name(self.parameters(cx))
+            .enable_performance_insights(self.insights)
+            .set_preferred_backup_window(self.backup_window.clone())
+            .set_preferred_maintenance_window(self.maintenance_window.clone())
             .storage_type(&self.storage_type)
             .db_name(&self.name)
             .master_username(&self.username)
@@ -335,8 +412,8 @@ impl Resource for Database {
             .auto_minor_version_upgrade(true)
             .copy_tags_to_snapshot(true)
             .set_enable_cloudwatch_logs_exports(self.export_log.then(|| vec![LOG.to_owned()]))
-            .set_db_subnet_group_name(self.subnet_group.clone())
-            .set_vpc_security_group_ids(self.security_groups.clone())
+            .set_db_subnet_group_name(subnet_group)
+            .set_vpc_security_group_ids(security_groups)
             .set_ca_certificate_identifier(self.ca.clone())
             .set_kms_key_id(self.kms_key.clone())
             .set_tags(Some(self.tags(cx.tags(&name.owner))));
@@ -371,10 +448,19 @@ impl Resource for Database {
                 "storage" | "storage_type" => {
                     request.allocated_storage(gibibytes(self.storage)).storage_type(&self.storage_type)
                 }
+                // The same as the storage means that it does not grow.
+                "max_storage" => {
+                    let now = live.instance.allocated_storage();
+                    request.set_max_allocated_storage(self.max_storage.map(gibibytes).or(now))
+                }
+                "parameter_group" => request.set_db_parameter_group_name(self.parameters(cx)),
+                "insights" => request.enable_performance_insights(self.insights),
+                "backup_window" => request.set_preferred_backup_window(self.backup_window.clone()),
+                "maintenance_window" => request.set_preferred_maintenance_window(self.maintenance_window.clone()),
                 "backup_retention" => request.backup_retention_period(days(self.backup_retention)),
                 "multi_az" => request.multi_az(self.multi_az),
                 "deletion_protection" => request.deletion_protection(self.deletion_protection),
-                "security_groups" => request.set_vpc_security_group_ids(self.security_groups.clone()),
+                "security_groups" => request.set_vpc_security_group_ids(self.place(cx)?.1),
                 "ca" => request.set_ca_certificate_identifier(self.ca.clone()),
                 "export_log" => {
                     let exports = types::CloudwatchLogsExportConfiguration::builder();
@@ -421,6 +507,17 @@ impl Resource for Database {
 }
 
 impl Database {
+    /// Returns its group of subnets and its security groups.
+    fn place(&self, cx: &Cx) -> Result<(Option<String>, Option<Vec<String>>)> {
+        let Some(own) = &self.network else { return Ok((self.subnet_group.clone(), self.security_groups.clone())) };
+        network::place(cx, own, "database").map(|it| (Some(it.subnet_group), Some(vec![it.group])))
+    }
+
+    /// Returns the name of its settings.
+    fn parameters(&self, cx: &Cx) -> Option<String> {
+        self.parameter_group.as_ref().map(|it| cx.scope.physical_of(it))
+    }
+
     fn tags(&self, tags: impl IntoIterator<Item = (String, String)>) -> Vec<types::Tag> {
         let last = (FINAL_SNAPSHOT.to_owned(), self.final_snapshot.to_string());
         let tag = |(key, value)| types::Tag::builder().key(key).value(value).build();
@@ -473,69 +570,4 @@ fn days(span: Span) -> i32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::address::{Address, Owner};
-
-    fn spec(value: Value) -> Database {
-        let mut whole = json!({ "engine_version": "17", "instance_class": "db.m7g.large", "name": "shop" });
-        for (key, it) in value.as_object().into_iter().flatten() {
-            whole[key] = it.clone();
-        }
-        serde_json::from_value(whole).expect("a spec")
-    }
-
-    fn live(instance: types::builders::DbInstanceBuilder) -> LiveDatabase {
-        LiveDatabase { instance: instance.build(), tags: Tags::default(), secret_version: None }
-    }
-
-    #[test]
-    fn minor_versions_are_left_to_rds() {
-        assert_eq!(Database::observed(&live(DbInstance::builder().engine_version("17.4")))["engine_version"], "17");
-        let flaws = spec(json!({ "engine_version": "17.4" })).check();
-        assert_eq!(flaws[0].at, "/engine_version");
-    }
-
-    #[test]
-    fn what_is_under_way_counts_as_there() {
-        let pending = types::PendingModifiedValues::builder().allocated_storage(50).multi_az(true).build();
-        let there = DbInstance::builder().allocated_storage(20).multi_az(false).pending_modified_values(pending);
-        let observed = Database::observed(&live(there));
-        assert_eq!((&observed["storage"], &observed["multi_az"]), (&json!("50GiB"), &json!(true)));
-    }
-
-    #[test]
-    fn ready_means_that_functions_can_connect() {
-        let there = DbInstance::builder().db_instance_status("available").db_name("shop");
-        assert!(matches!(Database::phase(&live(there.clone())), Phase::Pending(_)));
-        let endpoint = types::Endpoint::builder().address("h").port(5432).build();
-        let secret = types::MasterUserSecret::builder().secret_arn("arn:s").build();
-        let whole = live(there.endpoint(endpoint).master_user_secret(secret));
-        assert_eq!(Database::phase(&whole), Phase::Ready);
-        let outputs = Database::outputs(&whole);
-        assert_eq!((&*outputs["secret_arn"], &*outputs["jdbc_url"]), ("arn:s", "jdbc:postgresql://h:5432/shop"));
-        assert_eq!(Database::phase(&live(DbInstance::builder().db_instance_status("deleting"))), Phase::Deleting);
-        assert!(matches!(
-            Database::phase(&live(DbInstance::builder().db_instance_status("modifying"))),
-            Phase::Pending(_)
-        ));
-        assert!(matches!(Database::phase(&live(DbInstance::builder().db_instance_status("failed"))), Phase::Failed(_)));
-    }
-
-    #[test]
-    fn flaws() {
-        let at = |value| spec(value).check().into_iter().map(|it| it.at).collect::<Vec<_>>();
-        assert_eq!(at(json!({})), Vec::<String>::new());
-        assert_eq!(at(json!({ "storage": "10GiB", "backup_retention": "36d" })), ["/storage", "/backup_retention"]);
-        assert_eq!(at(json!({ "name": "Shop", "username": "rdsadmin" })), ["/name", "/username"]);
-        assert_eq!(Database::check_name("local-shop"), []);
-        assert_eq!(Database::check_name("7-shop").len(), 1);
-    }
-
-    #[test]
-    fn the_last_snapshot_is_named_alike_on_every_try() {
-        let owner = Owner { stack: "s".into(), address: Address::new("database", "shop"), nonce: "0193-abcdef".into() };
-        let name = Name { physical: "s-shop".into(), owner, id: None };
-        assert_eq!(snapshot(&name), "s-shop-final-0193abcd");
-    }
-}
+mod tests;

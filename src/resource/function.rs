@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Database, Desired, Error as KindError, Field, Flaw, Identity, LogGroup, Outputs, Phase, Resource,
-    Result, Role, Scope, Tags, log_group, touched,
+    Change, Cx, Database, Desired, Error as KindError, Field, Flaw, Identity, LogGroup, Network, Outputs, Phase,
+    Resource, Result, Role, Scope, Tags, log_group, network, touched,
 };
 use crate::{
     address::{Name, NameRef, OutputRef, Ref},
@@ -56,6 +56,9 @@ pub struct Function {
     /// How many invocations may run at once, kept free for this function. Default: what the account has left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved_concurrency: Option<u32>,
+    /// The network that the function lies in, which it reaches the database through. Instead of `subnets` and `security_groups`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Ref<Network>>,
     /// The subnets that the function reaches the database through. Default: none, outside any VPC.
     #[serde(default)]
     pub subnets: Vec<String>,
@@ -159,6 +162,8 @@ impl Resource for Function {
                 flaws.push(Flaw::new(at, format!("`{name}` is in `environment` already")));
             }
         }
+        let raw = !self.subnets.is_empty() || !self.security_groups.is_empty();
+        flaws.extend(network::flaws(self.network.as_ref(), raw));
         if self.subnets.is_empty() != self.security_groups.is_empty() {
             let at = if self.subnets.is_empty() { "/security_groups" } else { "/subnets" };
             flaws.push(Flaw::new(at, "`subnets` and `security_groups` go together"));
@@ -179,11 +184,16 @@ impl Resource for Function {
         let desired = Desired::of(self)
             .tagged(cx)
             .without("outputs")
+            .without("network")
             .with("architecture", self.architecture.resolve().to_string())
             .with("role", cx.scope.physical_of(&self.role))
             .with("log_group", log_group::name_in(&cx.scope, &self.log_group.0.name))
             .with("code", cx.artifact(&self.artifact())?.sha256.clone());
-        desired.with_result("environment", self.variables(cx).map(|it| json!(it)))
+        let place = || self.place(cx);
+        desired
+            .with_result("environment", self.variables(cx).map(|it| json!(it)))?
+            .with_result("subnets", place().map(|it| it.0))?
+            .with_result("security_groups", place().map(|it| it.1))
     }
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveFunction>>> {
@@ -255,7 +265,7 @@ impl Resource for Function {
             .timeout(self.seconds())
             .environment(self.environment(cx)?)
             .logging_config(self.logging(&cx.scope))
-            .set_vpc_config(Some(self.vpc()).filter(|_| !self.subnets.is_empty()))
+            .set_vpc_config(Some(self.vpc(cx)?).filter(|it| !it.subnet_ids().is_empty()))
             .set_tags(Some(cx.tags(&name.owner).into_iter().collect()));
         let sent = request.send().await.map_err(Error::aws("lambda", "CreateFunction"));
         sent.map(|_| ()).map_err(|err| err.conflict_is_exists().into())
@@ -291,7 +301,7 @@ impl Resource for Function {
                 .environment(self.environment(cx)?)
                 .logging_config(self.logging(&cx.scope));
             let in_vpc = touched.contains("subnets") || touched.contains("security_groups");
-            let sent = request.set_vpc_config(Some(self.vpc()).filter(|_| in_vpc)).send().await;
+            let sent = request.set_vpc_config(Some(self.vpc(cx)?).filter(|_| in_vpc)).send().await;
             sent.map_err(Error::aws("lambda", "UpdateFunctionConfiguration"))?;
         } else if touched.contains("code") || touched.contains("architecture") {
             let request = lambda.update_function_code().function_name(&name.physical).zip_file(self.zip(cx).await?);
@@ -361,9 +371,16 @@ impl Function {
         types::LoggingConfig::builder().log_format(format).log_group(group).build()
     }
 
-    fn vpc(&self) -> types::VpcConfig {
-        let groups = Some(self.security_groups.clone());
-        types::VpcConfig::builder().set_subnet_ids(Some(self.subnets.clone())).set_security_group_ids(groups).build()
+    /// Returns its subnets and its security groups.
+    fn place(&self, cx: &Cx) -> Result<(Vec<String>, Vec<String>)> {
+        let Some(own) = &self.network else { return Ok((self.subnets.clone(), self.security_groups.clone())) };
+        network::place(cx, own, "functions").map(|it| (it.subnets, vec![it.group]))
+    }
+
+    fn vpc(&self, cx: &Cx) -> Result<types::VpcConfig> {
+        let (subnets, groups) = self.place(cx)?;
+        let vpc = types::VpcConfig::builder().set_subnet_ids(Some(subnets));
+        Ok(vpc.set_security_group_ids(Some(groups)).build())
     }
 
     async fn reserve(&self, cx: &Cx, name: &Name) -> Result<()> {

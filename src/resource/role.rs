@@ -69,6 +69,8 @@ fn lambda() -> String {
 }
 
 impl Resource for Role {
+    /// Lambda takes a function's interfaces out of its network with the function's role, some time after the function is gone.
+    const LEAVES_LAST: bool = true;
     const FIELDS: &'static [(&'static str, Field)] = &[("managed", Field::Unordered), ("tags", Field::Defaulted)];
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     type Live = LiveRole;

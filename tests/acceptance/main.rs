@@ -6,6 +6,7 @@ mod broken;
 mod fuzzed;
 mod harness;
 mod help;
+mod stacks;
 mod state;
 mod unprotect;
 mod usage;

@@ -29,11 +29,16 @@ const ONE_WAY: &[(&str, &str)] = &[
     ("database.engine_version", "RDS upgrades an instance and never goes back; the plan refuses"),
 ];
 
+/// Fields that show what they mean in other fields, too: who opens a way to the internet changes routes and rules by it.
+const TOGETHER: &[(&str, &[&str])] = &[("network.internet", &["internet", "routes", "security"])];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_keeps_the_contract() {
     let place = Place::start().await;
     let mut broken = Vec::new();
-    for kind in KINDS {
+    // One kind by itself, while somebody works on it.
+    let only = std::env::var("KIND").ok();
+    for kind in KINDS.iter().filter(|it| only.as_ref().is_none_or(|only| only == it.name())) {
         let begun = Instant::now();
         let offences = keeps_the_contract(&place, *kind).await;
         eprintln!("{:<10} {:>5.1} s", kind.name(), begun.elapsed().as_secs_f32());
@@ -133,7 +138,9 @@ async fn drift_each_field(stage: &Stage, kind: &dyn Kind, other: &Stack) -> Vec<
             let seen: BTreeSet<&str> = step.changes.iter().filter_map(|it| it.field.split('.').next()).collect();
             if step.changes.is_empty() || step.changes.iter().any(|it| it.cause != Cause::Drift) {
                 offences.push(format!("{address}: drift of {field} is not seen as such: {:?}", step.changes));
-            } else if seen.len() > 1 {
+            } else if seen.len() > 1
+                && !TOGETHER.iter().any(|it| it.0 == id && seen.iter().all(|field| it.1.contains(field)))
+            {
                 offences.push(format!("{address}: drift of {field} shows as {seen:?}"));
             }
             offences.extend(stage.up().await.map_err(|err| format!("{address}: setting {field} back: {err}")).err());

@@ -24,8 +24,7 @@ pub enum Tls {
     Disable,
     /// Encrypted, and the server's certificate must be valid for its host name.
     VerifyFull {
-        /// The authorities to trust, as a path or as PEM text; the platform's when `None`. RDS certificates are signed
-        /// by Amazon's RDS authorities, which no platform trusts by itself.
+        /// The authorities to trust, as a path or as PEM text; the platform's and those of RDS when `None`.
         ca: Option<String>,
     },
 }

@@ -11,8 +11,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Error;
 
-/// A connector that accepts only certificates valid for the host and signed by `ca` (a path, or PEM text), or by the
-/// platform's authorities.
+/// The authorities that sign the certificates of RDS instances, in every region: no platform trusts them by itself.
+const RDS: &[u8] = include_bytes!("rds.pem");
+
+/// A connector that accepts only certificates valid for the host and signed by `ca` (a path, or PEM text), or by RDS's
+/// or the platform's authorities.
 pub(crate) fn verify_full(ca: Option<&str>) -> Result<MakeRustlsConnect, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in authorities(ca)? {
@@ -31,7 +34,9 @@ pub(crate) fn verify_full(ca: Option<&str>) -> Result<MakeRustlsConnect, Error> 
 
 fn authorities(ca: Option<&str>) -> Result<Vec<CertificateDer<'static>>, Error> {
     let Some(ca) = ca else {
-        return Ok(rustls_native_certs::load_native_certs().certs);
+        let rds: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(RDS).collect();
+        let rds = rds.map_err(|e| Error::Certificates(format!("those of RDS: {e}")))?;
+        return Ok(rustls_native_certs::load_native_certs().certs.into_iter().chain(rds).collect());
     };
     let parsed: Result<Vec<_>, _> = if ca.contains("-----BEGIN") {
         CertificateDer::pem_slice_iter(ca.as_bytes()).collect()
@@ -45,6 +50,14 @@ fn authorities(ca: Option<&str>) -> Result<Vec<CertificateDer<'static>>, Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_authorities_of_rds_are_known_without_being_named() {
+        let rds = CertificateDer::pem_slice_iter(RDS).filter(Result::is_ok).count();
+        assert_eq!(rds, 27 * 3, "one for each region and algorithm");
+        assert!(authorities(None).is_ok_and(|all| all.len() >= rds));
+        assert!(verify_full(None).is_ok(), "rustls takes all of them");
+    }
 
     #[test]
     fn says_which_file_has_no_authorities() {

@@ -130,6 +130,9 @@ impl Kind for Fake {
     fn patience(&self) -> Duration {
         Duration::from_secs(20)
     }
+    fn leaves_last(&self) -> bool {
+        self.section == "right"
+    }
     fn schema(&self, _: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::Schema::default()
     }
@@ -232,7 +235,8 @@ impl Kind for Fake {
             let id = live.identity.id.clone().unwrap_or_default();
             self.send(format!("delete {}", name.owner.address), |world| {
                 let stays = |it: &Thing| it.owner.as_ref().is_some_and(|it| world.kept.contains(&it.address));
-                let mut others = world.things.values().filter(|it| !stays(it));
+                // What leaves last names what it needs, and holds none of it.
+                let mut others = world.things.values().filter(|it| !stays(it) && !it.physical.starts_with("right/"));
                 let used = others.any(|it| it.spec["ids"].as_array().is_some_and(|it| it.contains(&json!(id))));
                 if used {
                     return Err(client::Error::new("fake", "Delete", Reason::Invalid, "in use").into());

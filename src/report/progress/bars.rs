@@ -10,10 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::{
     address::Address,
     engine::Event,
-    report::{
-        human,
-        progress::lines::{self, Lines},
-    },
+    report::progress::lines::{self, Lines},
 };
 
 /// So many running steps are drawn; a taller picture than the terminal could not be drawn anew.
@@ -44,9 +41,9 @@ impl Bars {
     pub(super) fn event(&mut self, event: &Event) {
         match event {
             Event::Started { address, action } => self.draw(address, lines::begin(*action)),
-            Event::Waiting { address, on, patience, .. } => {
+            Event::Waiting { address, on, patience, usual, .. } => {
                 if let Some(bar) = self.drawn.get(address) {
-                    bar.set_message(format!("{on} (at most {})", human::duration(*patience)));
+                    bar.set_message(format!("{on} ({})", lines::limits(*usual, *patience)));
                 }
             }
             Event::Finished { address, .. }

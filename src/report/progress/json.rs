@@ -22,9 +22,9 @@ use crate::engine::Event;
 pub(super) fn line(event: &Event, settled: usize, total: usize) -> Value {
     let mut object = match event {
         Event::Started { address, action } => json!({ "event": "started", "address": address, "action": action }),
-        Event::Waiting { address, on, elapsed, patience } => json!({
+        Event::Waiting { address, on, elapsed, patience, usual } => json!({
             "event": "waiting", "address": address, "on": on,
-            "elapsed_ms": millis(*elapsed), "patience_ms": millis(*patience),
+            "elapsed_ms": millis(*elapsed), "patience_ms": millis(*patience), "usual_ms": usual.map(millis),
         }),
         Event::Finished { address, action, elapsed } => {
             json!({ "event": "finished", "address": address, "action": action, "elapsed_ms": millis(*elapsed) })

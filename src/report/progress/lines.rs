@@ -34,7 +34,7 @@ impl Lines {
     pub(super) fn event(&mut self, event: &Event) -> Option<String> {
         match event {
             Event::Started { address, action } => Some(self.line("…", Tone::Faint, address, begin(*action))),
-            Event::Waiting { address, on, elapsed, patience } => {
+            Event::Waiting { address, on, elapsed, patience, usual } => {
                 let said = self.waits.get(address);
                 if said.is_none() && *elapsed < SILENCE {
                     return None;
@@ -43,7 +43,7 @@ impl Lines {
                     return None;
                 }
                 self.waits.insert(address.clone(), (on.clone(), *elapsed));
-                Some(self.line("…", Tone::Faint, address, &waiting(on, *elapsed, *patience)))
+                Some(self.line("…", Tone::Faint, address, &waiting(on, *elapsed, *usual, *patience)))
             }
             Event::Finished { address, action, elapsed } => {
                 self.settle(address);
@@ -80,9 +80,15 @@ impl Lines {
     }
 }
 
-/// Says what a step waits for: `waiting for CREATING, 15 s of at most 10 min`.
-pub(super) fn waiting(on: &str, elapsed: Duration, patience: Duration) -> String {
-    format!("waiting: {on}, for {} of at most {}", human::duration(elapsed), human::duration(patience))
+/// Says what a step waits for: `waiting: CREATING, for 15 s of usually 25 min and at most 45 min`.
+fn waiting(on: &str, elapsed: Duration, usual: Option<Duration>, patience: Duration) -> String {
+    format!("waiting: {on}, for {} of {}", human::duration(elapsed), limits(usual, patience))
+}
+
+/// Says how long something takes: `usually 25 min and at most 45 min`.
+pub(super) fn limits(usual: Option<Duration>, patience: Duration) -> String {
+    let usual = usual.map(|it| format!("usually {} and ", human::duration(it))).unwrap_or_default();
+    format!("{usual}at most {}", human::duration(patience))
 }
 
 /// Says what a step is at.
@@ -122,6 +128,7 @@ mod tests {
             on: on.to_owned(),
             elapsed: Duration::from_secs(seconds),
             patience: Duration::from_mins(30),
+            usual: (on == "creating").then_some(Duration::from_mins(10)),
         };
         let message = "lambda CreateFunction: AccessDenied: not allowed (request 0f3a)".to_owned();
         let events = [
@@ -133,6 +140,7 @@ mod tests {
             wait(16, "modifying"),
             wait(18, "rebooting"),
             wait(30, "rebooting"),
+            wait(40, "creating"),
             Event::Failed { address: ingest.clone(), action: Action::Create, message },
             Event::Skipped { address: trigger, action: Action::Create, because_of: Some(ingest) },
             Event::Unfinished { address: shop.clone(), action: Action::Update, on: "rebooting".to_owned() },
@@ -145,6 +153,7 @@ mod tests {
         [1/4] ✓ topic.orders     created in 0.8 s
         [1/4] … database.shop    waiting: modifying, for 9.0 s of at most 30 min
         [1/4] … database.shop    waiting: rebooting, for 18 s of at most 30 min
+        [1/4] … database.shop    waiting: creating, for 40 s of usually 10 min and at most 30 min
         [2/4] ✗ function.ingest  FAILED, cannot create: lambda CreateFunction: AccessDenied: not allowed (request 0f3a)
         [3/4] · trigger.orders   not begun: needs function.ingest
         [4/4] · database.shop    left unfinished: rebooting

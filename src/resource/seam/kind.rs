@@ -51,8 +51,24 @@ pub trait Kind: Send + Sync {
     fn data_bearing(&self) -> bool;
     /// The longest wait for readiness.
     fn patience(&self) -> Duration;
+    /// How long it usually takes; see [`Resource::USUAL`].
+    fn usual(&self) -> Option<Duration> {
+        None
+    }
+    /// How a change of a top-level field interrupts its users; see [`Resource::INTERRUPTS`].
+    fn interrupts(&self, _field: &str) -> Option<&'static str> {
+        None
+    }
+    /// What deleting it leaves behind; see [`Resource::leaves_behind`].
+    fn leaves_behind(&self, _name: &Name, _live: &Observation) -> Option<String> {
+        None
+    }
     /// Whether an update gives it the name that it shall have; see [`Resource::RENAMES`].
     fn renames(&self) -> bool {
+        false
+    }
+    /// Whether it leaves after everything else; see [`Resource::LEAVES_LAST`].
+    fn leaves_last(&self) -> bool {
         false
     }
     /// The JSON Schema of one spec.
@@ -127,8 +143,24 @@ impl<R: Resource> Kind for Of<R> {
         R::PATIENCE
     }
 
+    fn usual(&self) -> Option<Duration> {
+        R::USUAL
+    }
+
+    fn interrupts(&self, field: &str) -> Option<&'static str> {
+        R::INTERRUPTS.iter().find(|it| it.0 == field).map(|it| it.1)
+    }
+
+    fn leaves_behind(&self, name: &Name, live: &Observation) -> Option<String> {
+        R::leaves_behind(name, own::<R>(live).ok()?)
+    }
+
     fn renames(&self) -> bool {
         R::RENAMES
+    }
+
+    fn leaves_last(&self) -> bool {
+        R::LEAVES_LAST
     }
 
     fn outputs(&self) -> &'static [&'static str] {
