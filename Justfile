@@ -83,6 +83,20 @@ formats:
 commits:
     cargo test --lib five_hundred_steps -- --nocapture
 
+# Checks the workflows and the deploy step: actionlint (needs Go), zizmor and shellcheck, without a finding.
+workflows:
+    test -d target/workflows || python3 -m venv target/workflows
+    target/workflows/bin/pip install --quiet --require-hashes --no-deps --only-binary :all: -r .github/requirements.txt
+    test -x target/workflows/bin/actionlint || GOBIN="$PWD/target/workflows/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
+    target/workflows/bin/actionlint -shellcheck target/workflows/bin/shellcheck
+    target/workflows/bin/shellcheck .ci/deploy-step .ci/run
+    target/workflows/bin/zizmor --offline --no-progress .
+
+# Does what the deploy workflow does, against a local cloud: a change, its diff, the merge, the plan, a stale one refused.
+deploy-step:
+    cargo build --bin ecomctl
+    python3 tests/deploy/check.py
+
 # Measures the whole pipeline: events per second, and where the processor time goes.
 bench:
     cargo bench --bench throughput

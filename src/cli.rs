@@ -43,12 +43,14 @@ verbs! {
     Run: run_now,
     Logs: logs,
     Build: build,
+    Cost: cost,
     Produce: produce,
     Query: query,
     Dashboard: dashboard,
     State: state,
     Lock: lock,
     Local: local,
+    Init: init,
     Doctor: doctor,
     Completions: completions;
     reading:
@@ -239,12 +241,14 @@ mod tests {
           run          Run a job now, follow its tasks, and end as it does
           logs         Show what a function, a job or a database printed
           build        Build the code that a stack deploys; `up` and `diff` do so by themselves
+          cost         Estimate what a stack costs each month, as far as its file tells
           produce      Fill a stack's topics with the events of a made-up shop
           query        Ask the lake: run SQL over its tables, and show the rows
           dashboard    Open a page of the shop's numbers: sales, products, customers, payments
           state        Show what is recorded of a stack, and what was before; put it back
           lock         See who holds a stack, or end a hold
           local        Run the local cloud by hand: real parts on this machine
+          init         Begin a project: all the files of the pipeline, to be changed there
           doctor       Check what this machine needs, and say how to install what is missing
           completions  Print what a shell needs to complete verbs, options and stacks
           validate     Check stack files, and show every mistake at once
@@ -271,6 +275,16 @@ mod tests {
 
           -C, --project <DIR>
                   Work on the project in DIR instead of the one around the working directory
+
+        On AWS:
+              --profile <NAME>
+                  Use this profile of the AWS CLI's files, with single sign-on or roles as it says
+
+              --region <REGION>
+                  Work in this region; refused where the stack's file names another
+
+              --assume-role <ARN>
+                  Take on this role before anything else is asked
 
         Examples:
           ecomctl up local          bring the pipeline up on this machine

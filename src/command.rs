@@ -2,6 +2,7 @@
 //!
 //! A verb loads, connects, asks, reports; what is done, and in which order, is the engine's to decide.
 
+pub mod access;
 pub mod adopt;
 pub mod alarms;
 pub mod audit;
@@ -9,6 +10,7 @@ pub mod build;
 pub mod choice;
 pub mod completions;
 pub mod consent;
+pub mod cost;
 pub mod dashboard;
 pub mod diff;
 pub mod doctor;
@@ -17,6 +19,7 @@ pub mod exit;
 pub mod explain;
 pub mod fault;
 pub mod graph;
+pub mod init;
 pub mod local;
 pub mod lock;
 pub mod logs;
@@ -68,6 +71,9 @@ pub struct Global {
     /// Work on the project in DIR instead of the one around the working directory
     #[arg(short = 'C', long, value_name = "DIR", global = true, value_hint = clap::ValueHint::DirPath)]
     pub project: Option<PathBuf>,
+    /// As whom AWS is asked.
+    #[command(flatten)]
+    pub access: access::Access,
 }
 
 /// Runs a verb that only reads the project's files, and prints what it writes, also when it fails.

@@ -25,6 +25,7 @@ mod keep;
 mod links;
 mod mistake;
 mod near;
+mod preview;
 mod scalar;
 pub mod schema;
 mod shape;
@@ -37,7 +38,7 @@ mod yaml;
 pub(crate) mod tests;
 
 pub use explain::{Explained, Explanation, Overrode, explain};
-pub use file::{check_name, find, is_file, names, root, strays};
+pub use file::{check_name, find, is_file, names, root, stem_of, strays};
 pub use keep::Keep;
 pub use mistake::{Code, Mistake, Rejected, SHOWN};
 pub use near::{nearest, offer};
@@ -150,7 +151,8 @@ pub struct Settings {
     /// Where the stack is deployed: AWS, or the local cloud on this machine.
     #[serde(default)]
     pub target: Target,
-    /// The AWS region. Default: `us-east-1`.
+    /// The only AWS region that this stack may be deployed to. Default: the one that the AWS CLI would use, else
+    /// `us-east-1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Region>")]
     pub region: Option<String>,
@@ -166,6 +168,10 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<keep::KeepText>")]
     pub state: Option<Keep>,
+    /// The file that is laid over this one where a preview is made, such as `preview.yaml`: with `--prefix pr-7`, everything
+    /// is called by another name, in the same account. Default: there are no previews.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previews: Option<String>,
     /// Tags that every resource gets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,

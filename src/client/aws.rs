@@ -5,8 +5,17 @@ use std::{
     time::Duration,
 };
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_credential_types::Credentials;
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig,
+    environment::EnvironmentVariableRegionProvider,
+    meta::region::RegionProviderChain,
+    profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider},
+    provider_config::ProviderConfig,
+    retry::RetryConfig,
+    sts::AssumeRoleProvider,
+    timeout::TimeoutConfig,
+};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_http_client::{
     Builder,
     tls::{self, rustls_provider::CryptoMode},
@@ -31,6 +40,23 @@ pub struct Target {
     pub endpoint: Option<String>,
     /// Static credentials as (access key, secret key); `None` for what the AWS CLI would use.
     pub keys: Option<(String, String)>,
+}
+
+/// As whom AWS is asked, where the AWS CLI's own way of finding that is not enough.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// The profile of `~/.aws/config` and `~/.aws/credentials`; `None` for the one that the environment names.
+    pub profile: Option<String>,
+    /// The role that is taken on with the credentials found.
+    pub role: Option<String>,
+}
+
+/// Returns the region that the AWS CLI would use: of the environment, else of the profile.
+pub async fn region(profile: Option<&str>) -> Option<String> {
+    let file = ProfileFileRegionProvider::builder();
+    let file = if let Some(name) = profile { file.profile_name(name) } else { file };
+    let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(file.build());
+    chain.region().await.map(|it| it.to_string())
 }
 
 /// Clients for the services that the kinds use.
@@ -69,8 +95,13 @@ macro_rules! services {
 }
 
 impl Aws {
-    /// Loads the credentials once and prepares the shared HTTP pool. Sends no request.
+    /// Connects as whom the AWS CLI would; see [`Aws::connect_as`].
     pub async fn connect(target: &Target) -> Self {
+        Self::connect_as(target, &Identity::default()).await
+    }
+
+    /// Prepares to load the credentials once, and the shared HTTP pool. Sends no request.
+    pub async fn connect_as(target: &Target, identity: &Identity) -> Self {
         let http = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
@@ -79,7 +110,7 @@ impl Aws {
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(target.region.clone()))
-            .http_client(http)
+            .http_client(http.clone())
             .timeout_config(timeouts)
             // Adaptive: a service that throttles is asked more slowly from then on, each service for itself, and faster again
             // as it lets. A create that is sent again finds what the first one made, by its name or its token.
@@ -90,8 +121,20 @@ impl Aws {
         if let Some((access, secret)) = &target.keys {
             loader = loader.credentials_provider(Credentials::new(access, secret, None, None, "stack"));
         }
+        if let Some(profile) = &identity.profile {
+            // Who names a profile means that one, whatever keys lie around in the environment: as the AWS CLI has it.
+            let files = ProviderConfig::without_region().with_region(Some(Region::new(target.region.clone())));
+            let files = files.with_http_client(http);
+            let named = ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&files).build();
+            loader = loader.profile_name(profile).credentials_provider(named);
+        }
+        let mut config = loader.load().await;
+        if let Some(role) = &identity.role {
+            let role = AssumeRoleProvider::builder(role).session_name("ecomctl").configure(&config).build().await;
+            config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(role)).build();
+        }
         Self {
-            config: loader.load().await,
+            config,
             gate: Gate::default(),
             athena: OnceLock::new(),
             cloudwatch: OnceLock::new(),

@@ -1,7 +1,7 @@
 //! Consent: what destroys data is named, and asked for.
 //!
 //! On AWS: by typing the stack's name, or by `--yes` with every resource whose data dies named by `--allow-data-loss`.
-//! On the local cloud: by typing the stack's name, or by `--yes` alone.
+//! On the local cloud, and for previews: by typing the stack's name, or by `--yes` alone.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::{
 /// The flags that give consent beforehand.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Consent {
-    /// Do not ask; on AWS, data dies only where --allow-data-loss names it
+    /// Do not ask; on AWS, previews excepted, data dies only where --allow-data-loss names it
     #[arg(short, long)]
     pub yes: bool,
     /// The data of this resource may be lost, such as `topic.orders`; can be given several times
@@ -31,7 +31,7 @@ pub struct Consent {
 pub struct Question<'a> {
     /// What would be done.
     pub plan: &'a Plan,
-    /// Where.
+    /// Where; a preview, in which nothing lasts, counts as local.
     pub target: Target,
     /// The command without flags, such as `ecomctl teardown local`.
     pub command: &'a str,

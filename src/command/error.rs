@@ -151,6 +151,17 @@ pub enum Problem {
         /// The credentials' account.
         found: String,
     },
+    /// A region is asked for that is not the stack's.
+    #[error("--region says {found}, but stack `{stack}` belongs to {wanted}; nothing was asked or changed")]
+    #[diagnostic(code(ecomctl::region), help("leave --region out, or change `region` in the stack's file"))]
+    WrongRegion {
+        /// The stack.
+        stack: String,
+        /// The stack's region.
+        wanted: String,
+        /// The region that was asked for.
+        found: String,
+    },
 }
 
 impl Problem {
@@ -166,7 +177,7 @@ impl Problem {
             Self::Usage { .. } => Exit::Usage,
             Self::Request { cause, .. } => of_reason(cause.reason),
             Self::Asleep | Self::File { .. } => Exit::Unreachable,
-            Self::WrongAccount { .. } => Exit::Refused,
+            Self::WrongAccount { .. } | Self::WrongRegion { .. } => Exit::Refused,
         }
     }
 }

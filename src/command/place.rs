@@ -3,11 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    client::aws::{Aws, Target as Endpoint},
-    command::{Result, local, project::Project},
-    local::{ACCOUNT, REGION},
+    client::aws::Aws,
+    command::{Result, project::Project},
     resource::KINDS,
-    stack::{self, Keep, Settings, Target},
+    stack::{self, Keep, Settings},
     state::{FileStore, S3Store, Store},
 };
 
@@ -29,7 +28,7 @@ impl Project {
         if matches!(settings.state, None | Some(Keep::File)) {
             return self.file_store(stack);
         }
-        let aws = Box::pin(self.aws(&settings)).await?;
+        let aws = Box::pin(self.aws(stack, &settings)).await?;
         self.store(stack, &settings, &aws)
     }
 
@@ -56,33 +55,19 @@ impl Project {
         stack::check_name(&self.root, stack)?;
         Ok(Arc::new(FileStore::new(self.home.join("state").join(format!("{stack}.json")))))
     }
-
-    /// Connects to the cloud that a stack with these settings lives in.
-    ///
-    /// # Errors
-    /// Says that the local cloud does not run.
-    pub async fn aws(&self, settings: &Settings) -> Result<Aws> {
-        let region = settings.region.clone().unwrap_or_else(|| REGION.to_owned());
-        let (endpoint, keys) = match settings.target {
-            Target::Aws => (None, None),
-            Target::Local => {
-                let at = local::endpoints(&self.home, false, &|_| ()).await?;
-                (Some(at.gateway), Some((ACCOUNT.to_owned(), "local".to_owned())))
-            }
-        };
-        Ok(Aws::connect(&Endpoint { region, endpoint, keys }).await)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::access::Access;
 
     #[tokio::test]
     async fn no_name_of_a_stack_leads_out_of_the_state() {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("stacks")).expect("created");
-        let project = Project { root: folder.path().to_owned(), home: folder.path().join(".ecomctl") };
+        let project =
+            Project { root: folder.path().to_owned(), home: folder.path().join(".ecomctl"), access: Access::default() };
         assert!(project.find_store("local").await.is_ok());
         for name in ["../x", "../../x", "/etc/x", "Nope", ""] {
             let err = project.find_store(name).await.err().expect("no name of a stack");
@@ -95,7 +80,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let stacks = folder.path().join("stacks");
         std::fs::create_dir(&stacks).expect("created");
-        let project = Project { root: folder.path().to_owned(), home: folder.path().join(".ecomctl") };
+        let project =
+            Project { root: folder.path().to_owned(), home: folder.path().join(".ecomctl"), access: Access::default() };
         std::fs::write(stacks.join("far.yaml"), "stack:\n  state: s3://states/team/\n").expect("written");
         let store = project.find_store("far").await.expect("a store");
         assert_eq!(store.place(), "s3://states/team/far/state.json");

@@ -11,11 +11,11 @@ use std::{
 use crate::{
     client::{
         self, Reason,
-        aws::{Aws, Target as Endpoint},
+        aws::Aws,
         databricks::{self, Databricks},
     },
-    command::{Global, Result, error, local},
-    local::{ACCOUNT, REGION},
+    command::{Global, Result, access::Access, error, local},
+    local::ACCOUNT,
     resource::{Cx, KINDS, Lives, Scope},
     stack::{self, Settings, Stack, Target},
     template::Templates,
@@ -28,14 +28,48 @@ pub struct Project {
     pub root: PathBuf,
     /// Where everything that the tool writes lies.
     pub home: PathBuf,
+    /// As whom AWS is asked.
+    pub access: Access,
 }
 
-/// The argument that names a stack.
-#[derive(Clone, Debug, clap::Args)]
+/// The argument that names a stack, with the prefix that makes it a preview.
+#[derive(Clone, Debug)]
 pub struct StackArg {
+    /// The stack's name: `staging`, or `pr-7-staging` for a preview of it.
+    pub stack: String,
+}
+
+/// How it is written.
+#[derive(clap::Args)]
+struct Written {
     /// The stack: the name of a file in `stacks/`, without `.yaml`
     #[arg(value_name = "STACK", add = clap_complete::ArgValueCompleter::new(super::completions::stacks))]
-    pub stack: String,
+    stack: String,
+    /// Mean a preview of it, `<PREFIX>-<STACK>`, which has names and a state of its own
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<String>,
+}
+
+impl clap::Args for StackArg {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        Written::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Written::augment_args_for_update(command)
+    }
+}
+
+impl clap::FromArgMatches for StackArg {
+    fn from_arg_matches(found: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let Written { stack, prefix } = Written::from_arg_matches(found)?;
+        Ok(Self { stack: prefix.map_or(stack.clone(), |it| format!("{it}-{stack}")) })
+    }
+
+    fn update_from_arg_matches(&mut self, found: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(found)?;
+        Ok(())
+    }
 }
 
 impl Project {
@@ -51,7 +85,11 @@ impl Project {
         let root = stack::root(&from)?;
         let home = std::env::var_os("ECOMCTL_HOME").filter(|it| !it.is_empty()).map(PathBuf::from);
         let home = home.unwrap_or_else(|| root.join(".ecomctl"));
-        Ok(Self { home: std::path::absolute(&home).map_err(error::file("find", &home))?, root })
+        Ok(Self {
+            home: std::path::absolute(&home).map_err(error::file("find", &home))?,
+            root,
+            access: global.access.clone(),
+        })
     }
 
     /// Loads a stack.
@@ -60,8 +98,9 @@ impl Project {
     /// All its mistakes; that it is none, but what stacks extend.
     pub fn load(&self, stack: &str) -> Result<Stack> {
         let names = stack::names(&self.root)?;
-        if !names.iter().any(|it| it == stack) && stack::is_file(&self.root, stack) {
-            let message = format!("`{stack}` is no stack, but what stacks extend");
+        let stem = stack::stem_of(&self.root, stack).unwrap_or(stack);
+        if !names.iter().any(|it| it == stem) && stack::is_file(&self.root, stack) {
+            let message = format!("`{stem}` is no stack, but what stacks extend");
             let help = Some(format!("the stacks are: {}", names.join(", ")));
             return Err(error::Problem::Usage { message, help }.into());
         }
@@ -74,17 +113,15 @@ impl Project {
     /// # Errors
     /// Says why it cannot be reached.
     pub async fn connect(&self, stack: &Stack, start: bool, tell: &(dyn Fn(String) + Sync)) -> Result<Cx> {
-        let region = stack.settings.region.clone().unwrap_or_else(|| REGION.to_owned());
-        let (endpoint, keys, workspace) = match stack.settings.target {
-            Target::Aws => (None, None, ambient(stack)),
+        let (gateway, workspace) = match stack.settings.target {
+            Target::Aws => (None, ambient(stack)),
             Target::Local => {
                 let at = local::endpoints(&self.home, start, tell).await?;
-                let workspace = databricks::Target::ambient().host(Some(at.databricks)).token("local");
-                // The access key is the account: that is how it knows whose requests they are.
-                (Some(at.gateway), Some((ACCOUNT.to_owned(), "local".to_owned())), workspace)
+                (Some(at.gateway), databricks::Target::ambient().host(Some(at.databricks)).token("local"))
             }
         };
-        let aws = Aws::connect(&Endpoint { region: region.clone(), endpoint, keys }).await;
+        let aws = self.reach(&stack.name, &stack.settings, gateway).await?;
+        let region = aws.region().to_owned();
         let account = self.check_account(&stack.name, &stack.settings, &aws).await?;
         Ok(Cx {
             aws: Arc::new(aws),

@@ -37,7 +37,7 @@ use crate::{
         summary::{Outcome, Outputs, Tally},
     },
     resource::{Cx, KINDS, Kind},
-    stack::{Keep, Stack},
+    stack::{self, Keep, Stack, Target},
     state::{Definition, Document, Edit, Holder, Session, SessionError, Store},
 };
 
@@ -308,7 +308,10 @@ impl Run {
             (None, Goal::Teardown) => Some((sentence.as_str(), "deleting everything")),
             (None, Goal::Up) => None,
         };
-        let (target, command) = (self.stack.settings.target, order.command(stack));
+        // Nothing in a preview lasts: it is consented to as what is on this machine.
+        let preview = stack::stem_of(&self.project.root, stack).is_some_and(|it| it != stack.as_str());
+        let target = if preview { Target::Local } else { self.stack.settings.target };
+        let command = order.command(stack);
         order.consent.settle(Question { plan, target, command: &command, always }, &self.terminal)
     }
 

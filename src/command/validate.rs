@@ -41,7 +41,14 @@ pub fn run(args: &ValidateArgs, root: &Path, kinds: &[&dyn Kind], out: &mut dyn 
     let (mut sound, mut rejected) = (Vec::new(), Vec::new());
     for name in &names {
         match stack::load(root, name, kinds) {
-            Ok(it) => sound.push(it),
+            Ok(it) => {
+                // What is laid over it in previews fits or does not, whatever their prefix.
+                let preview = format!("p-{name}");
+                if it.settings.previews.is_some() && stack::stem_of(root, &preview) == Some(name) {
+                    rejected.extend(stack::load(root, &preview, kinds).err());
+                }
+                sound.push(it);
+            }
             Err(err) => rejected.push(err),
         }
     }
@@ -103,6 +110,15 @@ mod tests {
         ("a.yaml", "extends: base.yaml\n"),
         ("b.yaml", "extends: base.yaml\nresources: { topic: { orders: { partitions: 0 } } }\n"),
     ];
+
+    #[test]
+    fn what_differs_in_previews_is_checked_too() {
+        let files = [("a.yaml", "stack: { previews: over.yaml }\n"), ("over.yaml", "stack: { sizes: small }\n")];
+        let (out, result) = run_on(&files, &[], false);
+        assert!(out.starts_with("a: "), "{out}");
+        let Err(Failed::Rejected(it)) = result else { panic!("{result:?}") };
+        assert_eq!(it.mistakes().len(), 1, "{it:?}");
+    }
 
     #[test]
     fn files_that_are_passed_over_are_complained_of() {

@@ -11,6 +11,7 @@ use std::{
 use super::{
     mistake::{Code, Mistake, Rejected},
     near::{self, quote},
+    preview,
     source::{Place, Source},
     tree::{Data, Entry, Node, merge},
     yaml,
@@ -63,6 +64,9 @@ fn extended(root: &Path, files: impl Iterator<Item = PathBuf>) -> (BTreeSet<Path
     for path in files {
         let Ok(source) = open(root, &path) else { continue };
         let Some(it) = yaml::read(&source, &mut Vec::new()) else { continue };
+        if let Some(Entry { node: Node { data: Data::Text(to), .. }, .. }) = preview::named(&it) {
+            bases.extend(resolve(&path, to));
+        }
         if let Some(Entry { node: Node { data: Data::Text(to), .. }, .. }) = it.entry("extends") {
             bases.extend(resolve(&path, to));
             extending.insert(path);
@@ -110,12 +114,31 @@ pub fn find(root: &Path, name: &str) -> Result<(), Rejected> {
 
 /// Says whether `stacks/` holds anything by this name, be it a file or not.
 fn is_there(root: &Path, name: &str) -> bool {
-    fits(name) && fs::symlink_metadata(root.join(DIRECTORY).join(format!("{name}.yaml"))).is_ok()
+    called(root, name).is_some()
 }
 
-/// Says whether `stacks/` holds a file of this name.
+/// Says whether `stacks/` holds a file of this name, or the one of which it names a preview.
 pub fn is_file(root: &Path, name: &str) -> bool {
-    fits(name) && root.join(DIRECTORY).join(format!("{name}.yaml")).is_file()
+    stem_of(root, name).is_some_and(|it| root.join(DIRECTORY).join(format!("{it}.yaml")).is_file())
+}
+
+/// Returns the name of the file that defines a stack: its own, or what follows the prefix of a preview.
+pub fn stem_of<'a>(root: &Path, name: &'a str) -> Option<&'a str> {
+    called(root, name).map(|it| it.1)
+}
+
+/// Takes a stack's name apart: into the prefix of a preview, where it is one, and the name of the file. A file of that very
+/// name goes before a preview, and a longer name before a shorter one.
+fn called<'a>(root: &Path, name: &'a str) -> Option<(Option<&'a str>, &'a str)> {
+    let there = |it: &str| fits(it) && fs::symlink_metadata(root.join(DIRECTORY).join(format!("{it}.yaml"))).is_ok();
+    if !fits(name) {
+        return None;
+    }
+    if there(name) {
+        return Some((None, name));
+    }
+    let mut parts = name.match_indices('-').map(|(at, _)| (Some(&name[..at]), &name[at + 1..]));
+    parts.find(|it| there(it.1))
 }
 
 /// Reads a stack's file and what it extends.
@@ -123,10 +146,14 @@ pub fn is_file(root: &Path, name: &str) -> bool {
 /// # Errors
 /// Says that there is no such stack, or why one of the files cannot be read.
 pub(super) fn read(root: &Path, name: &str) -> Result<Files, Rejected> {
-    let mut path = Path::new(DIRECTORY).join(format!("{name}.yaml"));
-    if !is_there(root, name) {
-        return Err(missing(root, name));
-    }
+    let Some((prefix, stem)) = called(root, name) else { return Err(missing(root, name)) };
+    let own = Path::new(DIRECTORY).join(format!("{stem}.yaml"));
+    let files = chain(root, name, own)?;
+    if prefix.is_none() { Ok(files) } else { preview::lay(root, name, stem, files) }
+}
+
+/// Reads a file and what it extends.
+fn chain(root: &Path, name: &str, mut path: PathBuf) -> Result<Files, Rejected> {
     let mut mistakes = Vec::new();
     let mut chain: Vec<PathBuf> = Vec::new();
     let mut trees: Vec<Option<Node>> = Vec::new();
@@ -192,7 +219,7 @@ fn next(path: &Path, extends: &Node, chain: &[PathBuf]) -> Result<Option<PathBuf
 }
 
 /// Resolves a path from a file, without asking the disk. `None` where it leads out of the project.
-fn resolve(from: &Path, to: &str) -> Option<PathBuf> {
+pub(super) fn resolve(from: &Path, to: &str) -> Option<PathBuf> {
     let mut path = from.parent()?.to_path_buf();
     for it in Path::new(to).components() {
         match it {
@@ -206,14 +233,14 @@ fn resolve(from: &Path, to: &str) -> Option<PathBuf> {
 }
 
 /// Why a file cannot be used.
-enum Unreadable {
+pub(super) enum Unreadable {
     Io(io::Error),
     Large,
     NoFile(&'static str),
     NoText(usize),
 }
 
-fn open(root: &Path, path: &Path) -> Result<Arc<Source>, Unreadable> {
+pub(super) fn open(root: &Path, path: &Path) -> Result<Arc<Source>, Unreadable> {
     let full = root.join(path);
     let about = fs::metadata(&full).map_err(Unreadable::Io)?;
     // What is no file may never end, or wait for somebody to write it.
@@ -237,7 +264,7 @@ fn open(root: &Path, path: &Path) -> Result<Arc<Source>, Unreadable> {
     }
 }
 
-fn unreadable(root: &Path, path: &Path, why: &Unreadable, from: Option<&Place>) -> Mistake {
+pub(super) fn unreadable(root: &Path, path: &Path, why: &Unreadable, from: Option<&Place>) -> Mistake {
     let file = path.display();
     let at = |it: Mistake| from.map_or(it.clone(), |place| it.at(place, "named here"));
     match why {

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     address::{Kinded, Name, Owner},
     client::{self, Reason, aws::Aws},
-    command::consent::Consent,
+    command::{access::Access, consent::Consent},
     report::Style,
     resource::{self, Change, Identity, Lives, Of, Ownership, Resource, Scope},
     stack::{Origin, Settings, Target},
@@ -87,7 +87,7 @@ async fn run(home: &std::path::Path) -> Run {
     };
     Run {
         terminal: Terminal { json: true, out: Style::PLAIN, err: Style::PLAIN, live: false, interactive: false },
-        project: Project { root: home.to_owned(), home: home.to_owned() },
+        project: Project { root: home.to_owned(), home: home.to_owned(), access: Access::default() },
         stack: Stack {
             name: "test".to_owned(),
             settings: Settings { target: Target::Local, ..Settings::default() },

@@ -28,8 +28,7 @@ pub(super) async fn run(stack: &str, project: &Project, terminal: Terminal) -> R
         terminal.tell(&json!({ "bucket": null }), &text);
         return Ok(());
     };
-    let aws = Box::pin(project.aws(&settings)).await?;
-    project.check_account(stack, &settings, &aws).await?;
+    let aws = Box::pin(project.aws(stack, &settings)).await?;
     let objects = aws.objects(&bucket, &[prefix.as_str(), stack].join("/"));
     let made = match objects.safety().await? {
         Some(_) => false,

@@ -91,7 +91,7 @@ pub(in crate::command) async fn check(project: &Project, stack: &str, to: &dyn S
 pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Result<()> {
     let stack = args.stack.stack;
     let settings = stack::settings(&project.root, &stack, KINDS)?;
-    let aws = Box::pin(project.aws(&settings)).await?;
+    let aws = Box::pin(project.aws(&stack, &settings)).await?;
     let to = project.store(&stack, &settings, &aws)?;
     let kept = args.from.to_string();
     let from = project.store(&stack, &Settings { state: Some(args.from), ..settings }, &aws)?;

@@ -146,6 +146,7 @@ fn everything_as_text_on_a_narrow_terminal() {
 #[test]
 fn everything_as_markdown() {
     insta::assert_snapshot!(markdown(&view(&everything())), @r"
+    <!-- ecomctl diff staging -->
     ### `staging` · 3 to change, 2 to create, 1 to replace, 2 to delete, 1 refused (1 unchanged)
 
     last applied 2 h ago by ci@&#8203;runner (a1b2c3d)
@@ -155,22 +156,23 @@ fn everything_as_markdown() {
     > - `topic.orders`: Kafka cannot shrink a topic
 
     > [!WARNING]
-    > DATA LOSS: the data of bucket.old-lake cannot be brought back.
+    > DATA LOSS: this data cannot be brought back.
+    > - `bucket.old-lake`
 
     *note:* bucket staging-scratch carries this stack's tags and is in neither file nor state
 
     | | resource | change |
     |:-:|---|---|
+    | - | `bucket.old-lake` | DATA LOSS · staging-old-lake |
+    | ! | `topic.orders` | partitions 12→8  REFUSED: Kafka cannot shrink a topic. Keep 12. |
+    | - | `role.old` | staging-old |
+    | ± | `role.ingest` | deleted and created anew · path /→/ecomctl/ |
     | ~ | `log_group.ingest` | finishes what an earlier run began |
     | ~ | `function.ingest` | code 9f2c→41aa · memory 256→512 MiB |
     | ≠ | `function.ingest` | environment.LOG\_LEVEL info→debug changed outside ecomctl · will be set back to info |
-    | + | `topic.refunds` | cluster events · 6 partitions · retention 7 d · protected |
-    | ! | `topic.orders` | partitions 12→8  REFUSED: Kafka cannot shrink a topic. Keep 12. |
     | ≠ | `database.shop` | backup\_retention 7→1 changed outside ecomctl · will be set back to 7 |
+    | + | `topic.refunds` | cluster events · 6 partitions · retention 7 d · protected |
     | + | `trigger.refunds` | topic refunds · function ingest · broker, source known once cluster.events is ready |
-    | ± | `role.ingest` | deleted and created anew · path /→/ecomctl/ |
-    | - | `bucket.old-lake` | DATA LOSS · staging-old-lake |
-    | - | `role.old` | staging-old |
 
     <details><summary>1 unchanged</summary>
 
@@ -368,6 +370,7 @@ fn nothing_to_change() {
     let plan = plan(vec![step("topic.orders", Action::Noop), step("topic.payments", Action::Noop)]);
     insta::assert_snapshot!(text(&view(&plan), Style::PLAIN), @"staging · nothing to change (2 resources as defined) · last applied 2 h ago by ci@runner (a1b2c3d)");
     insta::assert_snapshot!(markdown(&view(&plan)), @r"
+    <!-- ecomctl diff staging -->
     ### `staging` · nothing to change (2 resources as defined)
 
     last applied 2 h ago by ci@&#8203;runner (a1b2c3d)
@@ -407,8 +410,20 @@ fn markdown_fits_into_a_comment() {
         step.desired = json!({ "partitions": 6, "retention": "7d" });
         step
     });
-    let plan = plan(steps.collect());
-    let text = markdown(&view(&plan));
+    let text = markdown(&view(&plan(steps.collect())));
     assert!(text.len() < 65_536, "{}", text.len());
     assert!(text.contains("more lines, which do not fit here"));
+    assert!(text.contains("<details><summary>3000 to create</summary>"), "what is new is folded away");
+
+    let doomed = (0..3000).map(|it| {
+        let mut step = step(&format!("bucket.b{it}"), Action::Delete);
+        step.loses_data = true;
+        step.physical = "x".repeat(5000);
+        step
+    });
+    let mut plan = plan(doomed.collect());
+    plan.notes = (0..3000).map(|it| format!("note {it}")).collect();
+    let text = markdown(&view(&plan));
+    assert!(text.len() < 65_536, "{}", text.len());
+    assert!(text.contains("> - and 2980 more") && text.contains("*and 2980 more notes*"), "{text}");
 }
