@@ -1,75 +1,126 @@
-//! Quartz's cron expressions, in the words of the library that evaluates them.
-//!
-//! Quartz has 6 or 7 fields (second, minute, hour, day of month, month, day of week, year), counts Sunday as 1, and wants
-//! exactly one of the two days to be `?` (quartz-scheduler.org, `CronTrigger`).
+//! Quartz's cron expressions, in the words of the library that evaluates them: one grammar for what is written in stack
+//! files and for what is run.
 
 use croner::{Cron, parser::CronParser, parser::Seconds, parser::Year};
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::{Timestamp, ToSpan, Zoned, civil::Date, tz::TimeZone};
+
+mod grammar;
+
+pub use grammar::Mistake;
+
+/// The days by which expressions are compared: a year from this one.
+const FIRST_DAY: Date = Date::constant(2026, 1, 1);
+const A_DAY: u64 = 86_400;
 
 /// When something happens, again and again.
 #[derive(Clone, Debug)]
 pub struct Quartz {
     cron: Cron,
+    /// The same at each midnight of a day on which it happens.
+    days: Cron,
+    /// How many days before the end of a month it happens, where it says so.
+    from_end: Option<i8>,
+    clock: [Vec<u32>; 3],
     zone: TimeZone,
+}
+
+/// Finds a time zone by a name that Java knows, such as `Europe/Berlin` or `Japan`, letter by letter.
+///
+/// # Errors
+/// Says that there is none.
+pub fn zone(name: &str) -> Result<TimeZone, Mistake> {
+    match TimeZone::get(name) {
+        Ok(it) if it.iana_name() == Some(name) => Ok(it),
+        // Where this machine knows no time zones, nobody can tell.
+        Err(_) if jiff::tz::db().is_definitively_empty() => Ok(TimeZone::UTC),
+        found => {
+            let known = found.as_ref().ok().and_then(TimeZone::iana_name).unwrap_or("Europe/Berlin");
+            Err(Mistake::new(format!("there is no time zone `{name}`"), format!("such as `{known}`")))
+        }
+    }
 }
 
 impl Quartz {
     /// Reads an expression and the name of a time zone.
     ///
     /// # Errors
-    /// Says in words what is wrong.
-    pub fn parse(expression: &str, zone: &str) -> Result<Self, String> {
-        let is_iana = zone.contains('/') || ["UTC", "GMT"].contains(&zone);
-        let zone =
-            TimeZone::get(zone).ok().filter(|_| is_iana).ok_or_else(|| format!("Unknown time zone: {zone:?}"))?;
-        let bad = |why: &str| format!("Invalid quartz cron expression {expression:?}: {why}");
-        let fields: Vec<_> = expression.split_whitespace().collect();
-        let (6 | 7) = fields.len() else {
-            return Err(bad(&format!("it has {} fields, needed are 6 or 7 (seconds first)", fields.len())));
-        };
-        if (fields[3] == "?") == (fields[5] == "?") {
-            return Err(bad("exactly one of day-of-month and day-of-week must be `?`"));
-        }
-        let limits = [59, 59, 23, 31, 12, 7, 2099];
-        let fields: Vec<String> = fields.iter().zip(limits).map(|(it, limit)| steps(it, limit)).collect();
-        let mut fields: Vec<&str> = fields.iter().map(String::as_str).collect();
-        // Quartz's last day of the week.
-        if fields[5] == "L" {
-            fields[5] = "7";
-        }
+    /// Says in words what is wrong. One that never happens is wrong, too.
+    pub fn parse(expression: &str, zone: &str) -> Result<Self, Mistake> {
+        let zone = self::zone(zone)?;
+        let fields = grammar::fields(expression)?;
         let parser = CronParser::builder()
             .seconds(Seconds::Required)
-            .year(if fields.len() == 7 { Year::Required } else { Year::Disallowed })
+            .year(if fields.plain.len() == 7 { Year::Required } else { Year::Disallowed })
             .alternative_weekdays(true)
             .build();
-        let cron = parser.parse(&fields.join(" ")).map_err(|err| bad(&err.to_string()))?;
-        Ok(Self { cron, zone })
+        let read = |fields: &[String]| {
+            let read = parser.parse(&fields.join(" "));
+            read.map_err(|err| Mistake::new(format!("`{expression}` is no Quartz cron"), err.to_string()))
+        };
+        let midnight = vec!["0".to_owned(); 3];
+        let days = read(&[midnight, fields.plain[3..].to_vec()].concat())?;
+        let cron = read(&fields.plain)?;
+        let quartz = Self { cron, days, from_end: fields.from_end, clock: fields.clock, zone };
+        match quartz.day_after(Date::constant(1969, 12, 31)) {
+            Some(_) => Ok(quartz),
+            None => Err(Mistake::new(format!("`{expression}` never happens"), "name a day that there is")),
+        }
     }
 
     /// The next time after a time; none when there is none.
     pub fn after(&self, time: Timestamp) -> Option<Timestamp> {
-        let time: Zoned = time.to_zoned(self.zone.clone());
-        self.cron.find_next_occurrence(&time, false).ok().map(|it| it.timestamp())
+        let mut time: Zoned = time.to_zoned(self.zone.clone());
+        loop {
+            let found = self.cron.find_next_occurrence(&time, false).ok()?;
+            if self.has(found.date()) {
+                return Some(found.timestamp());
+            }
+            // The moment before the next day that fits, or at least before the next day.
+            let next = self.day_after(found.date())?;
+            time = next.to_zoned(self.zone.clone()).ok()?.checked_sub(1.nanosecond()).ok()?;
+        }
     }
 
-    /// The longest time between two neighbours among the next hundred occurrences after a time, in seconds; none where
-    /// there are not two.
-    pub fn longest_gap(&self, time: Timestamp) -> Option<u64> {
-        let first = self.after(time)?;
-        let times = std::iter::successors(Some(first), |it| self.after(*it)).take(100);
-        let gaps = times.clone().zip(times.skip(1)).map(|(one, next)| next.as_second() - one.as_second());
-        gaps.max().and_then(|it| it.try_into().ok())
+    /// Says whether a day that the library finds is one that was meant.
+    fn has(&self, day: Date) -> bool {
+        self.from_end.is_none_or(|it| day.days_in_month() - day.day() == it)
     }
-}
 
-/// `a/b` means "from a on, each b-th" to Quartz; the library wants to be told the end.
-fn steps(field: &str, limit: u32) -> String {
-    let one = |it: &str| match it.split_once('/') {
-        Some(("", step)) => format!("*/{step}"),
-        Some((from, step)) if from.chars().all(|it| it.is_ascii_digit()) => format!("{from}-{limit}/{step}"),
-        _ => it.to_owned(),
-    };
-    field.split(',').map(one).collect::<Vec<_>>().join(",")
+    /// The next day after a day on which it happens.
+    fn day_after(&self, day: Date) -> Option<Date> {
+        let mut time = day.to_zoned(TimeZone::UTC).ok()?;
+        loop {
+            time = self.days.find_next_occurrence(&time, false).ok()?;
+            if self.has(time.date()) {
+                return Some(time.date());
+            }
+        }
+    }
+
+    /// The longest time between two neighbours, in seconds, as a year's days show; none where it happens once.
+    ///
+    /// Days have 24 hours for that.
+    pub fn longest_gap(&self) -> Option<u64> {
+        let [seconds, minutes, hours] = &self.clock;
+        let times = hours.iter().flat_map(|hour| {
+            minutes
+                .iter()
+                .flat_map(move |minute| seconds.iter().map(move |it| u64::from(hour * 3600 + minute * 60 + it)))
+        });
+        let within = times.clone().zip(times.clone().skip(1)).map(|(one, next)| next - one).max();
+        let over_night = times.clone().next()? + A_DAY - times.last()?;
+        let before = FIRST_DAY.checked_sub(1.day()).ok()?;
+        let first = self.day_after(before).or_else(|| self.day_after(Date::constant(1969, 12, 31)))?;
+        let year_later = first.checked_add(1.year()).ok()?;
+        let (mut day, mut longest) = (first, within);
+        while day <= year_later {
+            let Some(next) = self.day_after(day) else { break };
+            let days = u64::try_from(day.until(next).ok()?.get_days()).ok()?;
+            longest = longest.max(Some((days - 1) * A_DAY + over_night));
+            day = next;
+        }
+        longest
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +148,16 @@ mod tests {
         assert_eq!(next("0 0 6 LW 1 ?", "UTC", monday), "2027-01-29T06:00:00Z");
         assert_eq!(next("0 30 2 1 JAN ? 2028", "UTC", monday), "2028-01-01T02:30:00Z");
         assert_eq!(next("0 30 2 1 1 ? 2020", "UTC", monday), "never");
+        assert_eq!(next("0 0 6 ? * FRI-MON", "UTC", monday), "2026-11-13T06:00:00Z");
+        assert_eq!(next("0 0 6 ? * FRI-MON", "UTC", "2026-11-13T06:00:00Z"), "2026-11-14T06:00:00Z");
+        assert_eq!(next("0 0 6 ? * MON/2", "UTC", monday), "2026-11-11T06:00:00Z");
+        assert_eq!(next("0 0 22-2/2 * * ?", "UTC", monday), "2026-11-09T22:00:00Z");
+        assert_eq!(next("0 0 22-2/2 * * ?", "UTC", "2026-11-09T22:00:00Z"), "2026-11-10T00:00:00Z");
+        assert_eq!(next("0 0 6 L-3 * ?", "UTC", monday), "2026-11-27T06:00:00Z");
+        assert_eq!(next("0 0 6 L-3 * ?", "UTC", "2026-11-27T06:00:00Z"), "2026-12-28T06:00:00Z");
+        assert_eq!(next("* * * L-0 FEB ?", "UTC", monday), "2027-02-28T00:00:00Z");
+        assert_eq!(next("0 0 6 * * ?", "Japan", monday), "2026-11-09T21:00:00Z");
+        assert_eq!(next("0 0 6 * * ?", "EST", monday), "2026-11-09T11:00:00Z");
     }
 
     #[test]
@@ -108,21 +169,33 @@ mod tests {
 
     #[test]
     fn the_longest_gap_counts() {
-        let gap = |cron| {
-            let quartz = Quartz::parse(cron, "UTC").expect("an expression");
-            quartz.longest_gap("2026-01-01T00:00:00Z".parse().expect("a time"))
-        };
+        let gap = |cron| Quartz::parse(cron, "UTC").expect(cron).longest_gap();
         assert_eq!(gap("0 5/15 * * * ?"), Some(15 * 60), "also over the hour");
         assert_eq!(gap("0 30 3 * * ?"), Some(86_400));
         assert_eq!(gap("0 0 6 ? * MON-FRI"), Some(3 * 86_400), "over the weekend");
         assert_eq!(gap("0 30 2 1 JAN ? 2028"), None);
+        assert_eq!(
+            gap("0 0/10 9-17 ? * MON-FRI"),
+            Some(2 * 86_400 + 15 * 3600 + 600),
+            "office hours, over the weekend"
+        );
+        assert_eq!(gap("* * * * * ?"), Some(1));
+        assert_eq!(gap("* * 8-9 * * ?"), Some(22 * 3600 + 1));
+        assert_eq!(gap("0 0 0 1 1,7 ?"), Some(184 * 86_400), "not only the half of the year that comes first");
+        assert_eq!(gap("0 0 0 29 2 ?"), Some(1461 * 86_400));
+        assert_eq!(gap("0 0 6 L-3 * ?"), Some(31 * 86_400));
+        assert_eq!(gap("0 0 0 * * ? 2020"), Some(86_400), "years that are over are years");
     }
 
     #[test]
     fn what_quartz_refuses_is_refused() {
-        for bad in ["0 6 * * *", "0 0 6 * * *", "0 0 6 ? * ?", "0 0 25 * * ?", "0 0 6 ? * 8", "", "0 0 6 ? * MOO"] {
+        let wrong = ["0 6 * * *", "0 0 6 * * *", "0 0 6 ? * ?", "0 0 25 * * ?", "0 0 6 ? * 8", "", "0 0 6 ? * MOO"];
+        let never = ["0 0 6 30 2 ?", "0 0 6 31 4,6 ?", "0 0 6 L-29 2 ? 2027"];
+        for bad in wrong.into_iter().chain(never) {
             assert!(Quartz::parse(bad, "UTC").is_err(), "{bad}");
         }
+        let told = Quartz::parse("0 0 6 * * ?", "europe/berlin").expect_err("letters of another size").to_string();
+        assert!(told.ends_with("such as `Europe/Berlin`"), "{told}");
         assert!(Quartz::parse("0 0 6 * * ?", "Mars/Olympus").is_err());
     }
 }

@@ -90,6 +90,18 @@ def test_each_run_takes_what_is_new(lake: Lake, kafka: Broker) -> None:
     assert kafka_ingest.offsets(lake, ["runs"]) == {"runs": {"0": 3, "3": 1}}
 
 
+def test_offsets_go_on_after_a_clock_was_set_back(lake: Lake, kafka: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka.send("clock", (b"k", b"0"))
+    ingest(lake, kafka, "clock")
+    earlier = moment.now() - 3 * 86_400_000_000
+    monkeypatch.setattr(moment, "now", lambda: earlier)
+    for number in range(1, 3):
+        kafka.send("clock", (b"k", str(number).encode()))
+        ingest(lake, kafka, "clock")
+        assert kafka_ingest.offsets(lake, ["clock"]) == {"clock": {"0": number + 1}}
+    assert [it[3] for it in stored(lake)] == [b"0", b"1", b"2"]
+
+
 def test_a_run_that_was_killed_before_its_offsets_is_made_up_for(
     lake: Lake, kafka: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

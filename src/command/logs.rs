@@ -23,11 +23,13 @@ use crate::{
 
 /// How often `--follow` looks again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How far back a log group is shown unless said otherwise, in seconds.
+const HOUR: u64 = 3600;
 
 /// Show what a function, a job or a database printed
 ///
-/// Of a function or a database: its log group, oldest first. Of a job: its latest run, task by task; with --follow, the run that is
-/// under way, and those after it.
+/// Of a function or a database: its log group, oldest first. Of a job: its latest run, task by task; with --since, all that
+/// went on since then; with --follow, the run that is under way, and those after it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,9 +47,9 @@ pub struct Args {
     /// Go on showing what is printed, until interrupted
     #[arg(short, long)]
     follow: bool,
-    /// How far back to look, such as `10m` or `2d`
-    #[arg(long, value_name = "TIME", default_value = "1h")]
-    since: Span,
+    /// How far back to look, such as `10m` or `2d`: `1h` unless said; of a job, its latest run
+    #[arg(long, value_name = "TIME")]
+    since: Option<Span>,
     /// Show only lines that hold this text
     #[arg(long, value_name = "TEXT")]
     grep: Option<String>,
@@ -69,7 +71,7 @@ impl Filter {
         if self.grep.as_ref().is_some_and(|it| !line.contains(it.as_str())) {
             return;
         }
-        self.terminal.print(&match self.terminal.json {
+        self.terminal.print_data(&match self.terminal.json {
             true => serde_json::json!({ "from": from, "message": line }).to_string(),
             false => format!("{from:width$}  {line}", width = self.width),
         });
@@ -88,8 +90,11 @@ fn address(text: &str) -> Result<Address, String> {
 pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let run = Run::begin(&args.stack.stack, Needs::default(), global).await?;
     let now = Timestamp::now();
-    let back = SignedDuration::from_secs(args.since.as_secs().try_into().unwrap_or(i64::MAX));
-    let since = now.checked_sub(back).unwrap_or(Timestamp::UNIX_EPOCH);
+    let back = |it: Span| {
+        let it = SignedDuration::from_secs(it.as_secs().try_into().unwrap_or(i64::MAX));
+        now.checked_sub(it).unwrap_or(Timestamp::UNIX_EPOCH)
+    };
+    let since = back(args.since.unwrap_or(Span::seconds(HOUR)));
     let filter = Filter { terminal: run.terminal, grep: args.grep, follow: args.follow, since, width: 0 };
     let document = run.document().await?;
     let (address, resources) = (&args.address, &run.stack.resources);
@@ -98,7 +103,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     }
     match address.kind.as_str() {
         "function" | "database" => group::show(&run, &document, address, &filter).await,
-        "job" => job::show(&run, &document, address, filter).await,
+        "job" => job::show(&run, &document, address, filter, args.since.map(back)).await,
         kind => {
             let message = format!("a {kind} has no log of its own");
             let help = format!("these have: {}", with_logs(resources.keys()).join(", "));

@@ -2,7 +2,11 @@
 
 mod ask;
 
-use std::{io::Read as _, path::Path};
+use std::{
+    io::Read as _,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +21,11 @@ use crate::{
         run::{Needs, Run},
         value,
     },
-    report::{human, preparing::Preparing, rows},
+    report::{
+        human,
+        preparing::Preparing,
+        rows::{self, Column, Form, Writer},
+    },
     stack::{Definition, Stack},
     state::Document,
 };
@@ -77,9 +85,24 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         limit: Some(args.limit).filter(|it| *it > 0),
     };
     let preparing = Preparing::new(run.terminal);
-    let tell = |it: &str| preparing.busy(it);
-    let answer = {
-        let mut asked = std::pin::pin!(ask::answer(&run.cx.aws, &question, &cancel, &tell));
+    let preparing = Mutex::new(Some(preparing));
+    let shown = || preparing.lock().unwrap_or_else(PoisonError::into_inner);
+    let tell = |it: &str| shown().iter().for_each(|shown| shown.busy(it));
+    let terminal = run.terminal;
+    let mut writer = Writer::new(match (global.json, args.csv) {
+        (true, _) => Form::Json,
+        (_, true) => Form::Csv,
+        _ => Form::Text(terminal.out),
+    });
+    // A table has its colours, and its cells are harmless by themselves.
+    let print = |it: &String| if global.json || args.csv { terminal.print_data(it) } else { terminal.print(it) };
+    let mut take = |columns: &[Column], rows: Vec<rows::Row>| {
+        // Nothing is drawn between rows.
+        shown().take();
+        writer.page(columns, &rows).iter().for_each(print);
+    };
+    let told = {
+        let mut asked = std::pin::pin!(ask::answer(&run.cx.aws, &question, &cancel, &tell, &mut take));
         let mut interrupt = signal(SignalKind::interrupt()).map_err(error::internal)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(error::internal)?;
         loop {
@@ -90,22 +113,13 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
             }
         }
     };
-    drop(preparing);
-    let terminal = run.terminal;
-    let text = match (global.json, args.csv) {
-        (true, _) => rows::json(&answer.columns, &answer.rows),
-        (_, true) => rows::csv(&answer.columns, &answer.rows),
-        _ => rows::text(&answer.columns, &answer.rows, terminal.out),
-    };
-    if !text.is_empty() {
-        terminal.print(&text);
-    }
+    drop(preparing.lock().unwrap_or_else(PoisonError::into_inner).take());
+    writer.end().iter().for_each(print);
     if !global.json {
-        let count = human::plural(answer.rows.len(), "row");
-        let more =
-            if answer.more { format!("; there are more, all of them in {}", answer.output) } else { String::new() };
-        let took = human::duration(SignedDuration::from_millis(answer.millis).unsigned_abs());
-        let read = bytesize::ByteSize(answer.scanned);
+        let count = human::plural(told.count, "row");
+        let more = if told.more { format!("; there are more, all of them in {}", told.output) } else { String::new() };
+        let took = human::duration(SignedDuration::from_millis(told.millis).unsigned_abs());
+        let read = bytesize::ByteSize(told.scanned);
         terminal.note(&format!("{count} in {took}, {read} scanned{more}"));
     }
     Ok(Exit::Done)

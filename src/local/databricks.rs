@@ -138,8 +138,13 @@ impl Server {
         let secrets = Arc::new(Secrets::new(Records::open(path("secrets.json")).map_err(records)?));
         let policies = Records::open(path("policies.json")).map_err(records)?;
         let workspace = Arc::new(Workspace::open(path("workspace.json"), path("workspace")).map_err(records)?);
-        let runs = Arc::new(Runs::open(path("runs")).map_err(records)?);
         let log = Arc::new(Log::open(&config.log).map_err(|err| records(std::io::Error::other(err)))?);
+        let (runs, left_out) = Runs::open(path("runs")).map_err(records)?;
+        for it in left_out {
+            tracing::warn!("{it}");
+            log.write(&it);
+        }
+        let runs = Arc::new(runs);
         let address = format!("http://{}", config.listen);
         let place = Place {
             python: config.python,

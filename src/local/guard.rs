@@ -35,7 +35,11 @@ pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
 fn is_local(headers: &HeaderMap) -> bool {
     let Some(named) = headers.get(HOST) else { return true };
     let named = named.to_str().unwrap_or("?");
-    let name = named.rsplit_once(':').map_or(named, |it| it.0);
+    is_local_name(named.rsplit_once(':').map_or(named, |it| it.0))
+}
+
+/// Says whether a name without a port is one of this machine.
+pub(crate) fn is_local_name(name: &str) -> bool {
     name == "127.0.0.1" || name == "localhost" || name.ends_with(".localhost")
 }
 

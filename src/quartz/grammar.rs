@@ -1,4 +1,9 @@
-//! Quartz' form of cron, as schedules of jobs write it: six fields or seven. Pure.
+//! What Quartz' form of cron may say, and the numbers that each field stands for. Pure.
+//!
+//! The grammar is that of Quartz' own documentation (quartz-scheduler.org, `CronExpression`): six fields or seven, Sunday is
+//! 1, one of the two days is `?`; ranges may lead over the end, `L`, `W` and `#` stand alone.
+
+use std::fmt;
 
 /// What a field may hold.
 struct Part {
@@ -22,13 +27,56 @@ const PARTS: [Part; 7] = [
 ];
 const DAY_OF_MONTH: usize = 3;
 const DAY_OF_WEEK: usize = 5;
+const YEAR: usize = 6;
 
-/// Says what is wrong with an expression, and what to do; `None` where it is one.
-pub(in crate::resource) fn mistake(cron: &str) -> Option<(String, String)> {
-    let fields: Vec<&str> = cron.split_whitespace().collect();
-    if !(6..=7).contains(&fields.len()) {
-        let message = format!("`{cron}` has {} fields, and Quartz wants 6 or 7", fields.len());
-        let help = match fields.as_slice() {
+/// What is wrong with an expression or the name of a zone, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.message, self.help)
+    }
+}
+
+impl Mistake {
+    pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: help.into() }
+    }
+}
+
+/// An expression, taken apart.
+#[derive(Debug)]
+pub(super) struct Fields {
+    /// The fields, with numbers alone: no names, no steps, no ranges over the end.
+    pub(super) plain: Vec<String>,
+    /// How many days before the last of the month, for `L-3`; its field is `*`.
+    pub(super) from_end: Option<i8>,
+    /// The seconds, minutes and hours.
+    pub(super) clock: [Vec<u32>; 3],
+}
+
+/// What one item of a list stands for.
+enum Item {
+    All,
+    Open,
+    Numbers(Vec<u32>),
+    /// What only the evaluation of a month can tell: `L`, `15W`, `6L`, `2#3`.
+    Special(String),
+    FromEnd(i8),
+}
+
+/// Takes an expression apart, or says what is wrong with it.
+pub(super) fn fields(cron: &str) -> Result<Fields, Mistake> {
+    let given: Vec<&str> = cron.split_whitespace().collect();
+    if !(6..=7).contains(&given.len()) {
+        let message = format!("`{cron}` has {} fields, and Quartz wants 6 or 7", given.len());
+        let help = match given.as_slice() {
             // What everybody writes who knows cron from Unix.
             [minute, hour, day, month, week] => {
                 let (day, week) = if *week == "*" { (*day, "?") } else { ("?", *week) };
@@ -36,66 +84,109 @@ pub(in crate::resource) fn mistake(cron: &str) -> Option<(String, String)> {
             }
             _ => "seconds, minutes, hours, day of the month, month, day of the week, and perhaps a year".to_owned(),
         };
-        return Some((message, help));
+        return Err(Mistake::new(message, help));
     }
-    for (i, (field, part)) in fields.iter().zip(&PARTS).enumerate() {
-        if let Some(item) = field.split(',').find(|it| !fits(it, i, part) || *it == "?" && *field != "?") {
-            let message = format!("`{item}` is no {} of Quartz' cron", part.name);
-            let (least, most) = (part.least, part.most);
-            let help = match i {
-                DAY_OF_WEEK => "1 to 7, beginning with Sunday, or SUN to SAT; `?`, `*`, ranges, `6L`, `2#1`".to_owned(),
-                _ => format!("{least} to {most}, `*`, ranges such as `{least}-{}`, steps such as `*/5`", least + 1),
-            };
-            return Some((message, help));
+    let mut read = Fields { plain: Vec::new(), from_end: None, clock: Default::default() };
+    for (i, (field, part)) in given.iter().zip(&PARTS).enumerate() {
+        let alone = !field.contains(',');
+        let mut numbers = Vec::new();
+        let mut plain = None;
+        for text in field.split(',') {
+            match item(&text.to_ascii_uppercase(), i, part) {
+                Some(Item::All) => numbers.extend(part.least..=part.most),
+                Some(Item::Numbers(some)) => numbers.extend(some),
+                Some(Item::Open) if alone => plain = Some("?".to_owned()),
+                Some(Item::Special(it)) if alone => plain = Some(it),
+                Some(Item::FromEnd(days)) if alone => {
+                    read.from_end = Some(days);
+                    plain = Some("*".to_owned());
+                }
+                _ => return Err(wrong(text, i, part)),
+            }
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        let all = numbers.len() == (part.most - part.least + 1) as usize;
+        let list = || numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        read.plain.push(plain.unwrap_or_else(|| if all { "*".to_owned() } else { list() }));
+        if let Some(it) = read.clock.get_mut(i) {
+            *it = numbers;
         }
     }
-    let open = |i: usize| fields[i] == "?";
+    let open = |i: usize| given[i] == "?";
     match (open(DAY_OF_MONTH), open(DAY_OF_WEEK)) {
-        (true, true) => Some((
-            "both days are `?`, which leaves the day open".to_owned(),
-            "write `*` for one of them: every day".to_owned(),
+        (true, true) => {
+            Err(Mistake::new("both days are `?`, which leaves the day open", "write `*` for one of them: every day"))
+        }
+        (false, false) => Err(Mistake::new(
+            "neither the day of the month nor the day of the week is `?`",
+            "Quartz takes one of them; write `?` for the other",
         )),
-        (false, false) => Some((
-            "neither the day of the month nor the day of the week is `?`".to_owned(),
-            "Quartz takes one of them; write `?` for the other".to_owned(),
-        )),
-        _ => None,
+        _ => Ok(read),
     }
 }
 
-/// Says whether one item of a list can stand in a field.
-fn fits(item: &str, index: usize, part: &Part) -> bool {
-    let is_day = index == DAY_OF_MONTH || index == DAY_OF_WEEK;
-    if item == "*" || item == "?" && is_day {
-        return true;
+fn wrong(item: &str, index: usize, part: &Part) -> Mistake {
+    let message = format!("`{item}` is no {} of Quartz' cron", part.name);
+    let (least, most) = (part.least, part.most);
+    let help = match index {
+        DAY_OF_WEEK => {
+            "1 to 7, beginning with Sunday, or SUN to SAT; `?`, `*`, ranges; `6L` and `2#1` alone".to_owned()
+        }
+        DAY_OF_MONTH => "1 to 31, `?`, `*`, ranges, steps such as `*/5`; `L`, `L-3`, `LW` and `15W` alone".to_owned(),
+        _ => format!("{least} to {most}, `*`, ranges such as `{least}-{}`, steps such as `*/5`", least + 1),
+    };
+    Mistake::new(message, help)
+}
+
+/// Reads one item of a list.
+fn item(item: &str, index: usize, part: &Part) -> Option<Item> {
+    match item {
+        "*" => return Some(Item::All),
+        "?" if index == DAY_OF_MONTH || index == DAY_OF_WEEK => return Some(Item::Open),
+        _ => (),
     }
     if let Some((from, step)) = item.split_once('/') {
-        let fits = matches!(from, "*" | "") || range(from, part) || value(from, part).is_some();
-        return fits && step.parse::<u32>().is_ok_and(|it| it > 0 && it <= part.most);
+        let step: usize = step.parse().ok().filter(|it| (1..=part.most as usize).contains(it))?;
+        let numbers = match from {
+            "*" | "" => (part.least..=part.most).collect(),
+            // "From then on", to the end.
+            _ => range(from, index, part).or_else(|| Some((value(from, part)?..=part.most).collect()))?,
+        };
+        return Some(Item::Numbers(numbers.into_iter().step_by(step).collect()));
     }
     if index == DAY_OF_MONTH {
-        let nearest = item.strip_suffix('W').is_some_and(|it| it == "L" || value(it, part).is_some());
-        let before = item.strip_prefix("L-").and_then(|it| it.parse::<u32>().ok()).is_some_and(|it| it <= 30);
-        if item == "L" || nearest || before {
-            return true;
+        if let Some(days) = item.strip_prefix("L-") {
+            return days.parse().ok().filter(|it| (0..=30).contains(it)).map(Item::FromEnd);
+        }
+        if item == "L" || item == "LW" || item.strip_suffix('W').is_some_and(|it| value(it, part).is_some()) {
+            return Some(Item::Special(item.to_owned()));
         }
     }
     if index == DAY_OF_WEEK {
-        let last = item.strip_suffix('L').is_some_and(|it| it.is_empty() || value(it, part).is_some());
-        let nth = item.split_once('#').is_some_and(|(day, n)| {
-            value(day, part).is_some() && n.parse::<u32>().is_ok_and(|it| (1..=5).contains(&it))
-        });
-        if last || nth {
-            return true;
+        if item == "L" {
+            return Some(Item::Numbers(vec![part.most]));
+        }
+        if let Some(day) = item.strip_suffix('L').and_then(|it| value(it, part)) {
+            return Some(Item::Special(format!("{day}L")));
+        }
+        if let Some((day, nth)) = item.split_once('#') {
+            let nth: u32 = nth.parse().ok().filter(|it| (1..=5).contains(it))?;
+            return Some(Item::Special(format!("{}#{nth}", value(day, part)?)));
         }
     }
-    range(item, part) || value(item, part).is_some()
+    range(item, index, part).or_else(|| Some(vec![value(item, part)?])).map(Item::Numbers)
 }
 
 /// A range. It may lead over the end, as `FRI-MON` does, but not among years.
-fn range(item: &str, part: &Part) -> bool {
-    let ends = item.split_once('-').and_then(|(from, to)| Some((value(from, part)?, value(to, part)?)));
-    ends.is_some_and(|(from, to)| from <= to || part.least != 1970)
+fn range(item: &str, index: usize, part: &Part) -> Option<Vec<u32>> {
+    let (from, to) = item.split_once('-')?;
+    let (from, to) = (value(from, part)?, value(to, part)?);
+    match from <= to {
+        true => Some((from..=to).collect()),
+        false if index == YEAR => None,
+        false => Some((from..=part.most).chain(part.least..=to).collect()),
+    }
 }
 
 fn value(item: &str, part: &Part) -> Option<u32> {
@@ -124,8 +215,11 @@ mod tests {
             "0 11 11 11 11 ?",
             "10,20 * * * jan,JUL ?",
             "0 0 0 ? * FRI-MON",
+            "0 0 0 ? * MON/2",
+            "0 0 22-4/2 * NOV-FEB ?",
+            "0 0 0 ? * fril",
         ] {
-            assert_eq!(mistake(cron), None, "{cron}");
+            fields(cron).unwrap_or_else(|it| panic!("{cron}: {it}"));
         }
     }
 
@@ -149,11 +243,15 @@ mod tests {
             ("0 0 3 ? * ?", "both days are `?`"),
             ("0 0 3 * * ? 1969", "`1969` is no year"),
             ("0 -1 3 * * ?", "`-1` is no minute"),
+            ("0 0 3 L,15 * ?", "`L` is no day of the month"),
+            ("0 0 3 ? * 2#1,3", "`2#1` is no day of the week"),
+            ("0 0 3 L-31 * ?", "`L-31` is no day of the month"),
+            ("0 0 3 * * ? 2030-2026", "`2030-2026` is no year"),
         ] {
-            let (message, _) = mistake(cron).unwrap_or_else(|| panic!("{cron} is taken"));
-            assert!(message.contains(told), "{cron}: {message}");
+            let mistake = fields(cron).err().unwrap_or_else(|| panic!("{cron} is taken"));
+            assert!(mistake.message.contains(told), "{cron}: {mistake}");
         }
-        let (_, help) = mistake("30 3 * * 1").expect("Unix'");
-        assert!(help.ends_with("`0 30 3 ? * 1`"), "{help}");
+        let mistake = fields("30 3 * * 1").expect_err("Unix'");
+        assert!(mistake.help.ends_with("`0 30 3 ? * 1`"), "{mistake}");
     }
 }

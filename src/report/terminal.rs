@@ -1,6 +1,7 @@
 //! The terminal: what the two streams can show, and the only place that writes to them.
 
 use std::{
+    borrow::Cow,
     io::{self, IsTerminal as _, Write as _},
     sync::{Mutex, PoisonError},
 };
@@ -101,6 +102,11 @@ impl Terminal {
         }
     }
 
+    /// Writes what others wrote: rows, lines of logs. On a screen, what would steer the terminal is shown instead.
+    pub fn print_data(&self, text: &str) {
+        if io::stdout().is_terminal() { self.print(&harmless(text)) } else { self.print(text) }
+    }
+
     /// Returns why a result could not be written, where one could not; asked once, at the end.
     pub fn unwritten(&self) -> Option<io::Error> {
         UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -167,6 +173,19 @@ pub fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>, sty
         Some((head, rest)) => format!("{}\n{rest}", style.paint(Tone::Faint, head)),
         None => text,
     }
+}
+
+/// Spells out the characters that steer a terminal, in a way that JSON's texts allow as well.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let steers = |it: char| it.is_control() && it != '\n' && it != '\t';
+    if !text.contains(steers) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len());
+    for it in text.chars() {
+        if steers(it) { shown.push_str(&format!("\\u{:04x}", u32::from(it))) } else { shown.push(it) }
+    }
+    shown.into()
 }
 
 /// Writes a line and flushes it, so that the two streams interleave in the order of what happened. A closed pipe, as

@@ -116,7 +116,8 @@ fn database(cx: &Cx, of: &Address) -> Result<Value> {
 
 fn job(cx: &Cx, of: &Address) -> Result<Value> {
     let spec = cx.spec(&Ref::<Job>::new(&of.name))?;
-    Ok(json!({ "timeout_s": spec.timeout.map(|it| it.as_secs()), "period_s": spec.period().map(|it| it.as_secs()) }))
+    let period = spec.period().map_err(|it| Error::Unusable(format!("the schedule of {of} cannot be read: {it}")))?;
+    Ok(json!({ "timeout_s": spec.timeout.map(|it| it.as_secs()), "period_s": period.map(|it| it.as_secs()) }))
 }
 
 #[cfg(test)]

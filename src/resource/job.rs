@@ -22,7 +22,6 @@ use crate::{
 
 mod check;
 mod compute;
-pub(super) mod cron;
 mod normal;
 mod notice;
 mod period;

@@ -21,6 +21,7 @@ use crate::{
     address::{Name, Ref},
     client::{self, Error},
     quantity::Span,
+    quartz,
 };
 
 mod time;
@@ -113,10 +114,7 @@ impl Resource for Schedule {
                 flaws.extend(time::mistake(cron).map(|(message, help)| Flaw::new("/cron", message).help(help)));
             }
         }
-        if !jiff::tz::db().is_definitively_empty() && jiff::tz::TimeZone::get(&self.timezone).is_err() {
-            let flaw = Flaw::new("/timezone", format!("there is no time zone `{}`", self.timezone));
-            flaws.push(flaw.help("write one such as `Europe/Berlin`"));
-        }
+        flaws.extend(quartz::zone(&self.timezone).err().map(|it| Flaw::new("/timezone", it.message).help(it.help)));
         if self.retries > most_retries() {
             flaws.push(Flaw::new("/retries", "EventBridge Scheduler tries at most 185 times again"));
         }

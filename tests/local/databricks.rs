@@ -118,7 +118,7 @@ pub(crate) fn jobs_are_kept(sdk: &Sdk) {
     assert_eq!((&seen["by name"], &seen["in pages"], &seen["left"]), (&json!([true]), &json!(6), &json!(0)));
     assert_eq!(seen["after"], json!([["new", "t001", "t002"], { "team": "shop" }]));
     for (what, words) in [
-        ("bad cron", "it has 5 fields"),
+        ("bad cron", "has 5 fields"),
         ("two triggers", "Only one of schedule and continuous"),
         ("cycle", "cycle among a, b"),
         ("tags", "at most 25"),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{AGAIN, Filter};
 use crate::{
     address::Address,
@@ -9,42 +11,103 @@ use crate::{
         Reason,
         databricks::{
             Databricks,
-            runs::{LifeCycle, Output, Task},
+            runs::{self, LifeCycle, Output, Task},
         },
     },
     command::{Exit, Result, run::Run, run_now},
     state::Document,
 };
 
-/// How much of each task's output was shown already, in bytes.
-type Shown = BTreeMap<i64, usize>;
+/// How many of the latest runs are looked at.
+const RUNS: usize = 100;
+/// How much of what was shown is remembered to find one's place again, in bytes.
+const TAIL: usize = 4096;
 
-pub(super) async fn show(run: &Run, document: &Document, address: &Address, mut filter: Filter) -> Result<Exit> {
+/// What was shown of each task's output.
+type All = BTreeMap<i64, Shown>;
+
+/// What was shown of a task's output.
+#[derive(Debug, Default)]
+struct Shown {
+    /// Where it ended, in bytes.
+    at: usize,
+    /// Its end.
+    tail: String,
+    /// Whether nothing more will come.
+    over: bool,
+}
+
+/// Shows what the tasks of runs printed: those since a time, or else the run that is under way, or the latest.
+pub(super) async fn show(
+    run: &Run,
+    document: &Document,
+    address: &Address,
+    mut filter: Filter,
+    since: Option<Timestamp>,
+) -> Result<Exit> {
     let (_, id) = run_now::job(run, document, &address.to_string())?;
     let databricks = &run.cx.databricks;
-    let (mut shown, mut last) = (Shown::new(), None);
+    let (mut shown, mut last) = (All::new(), None);
     loop {
-        let latest = databricks.runs(id, false, 1).await?;
-        match latest.first() {
-            Some(it) => {
-                if last.replace(it.run_id) != Some(it.run_id) {
-                    shown.clear();
-                    run.terminal.remark("run", &format!("run {} of {address}", it.run_id));
-                }
-                let tasks = in_order(databricks.run(it.run_id).await?.tasks);
-                filter.width = tasks.iter().map(|it| it.task_key.chars().count()).max().unwrap_or_default();
-                for task in &tasks {
-                    more(databricks, task, &mut shown, &filter).await?;
-                }
+        // One that ends after this look was not over before it.
+        let listed = databricks.runs(id, false, RUNS).await?;
+        let next = match (last, since) {
+            (None, Some(since)) => first_since(&listed, since.as_millisecond()),
+            (None, None) => at_hand(&listed, filter.follow),
+            (Some(last), _) => after(&listed, last),
+        };
+        if let Some(it) = next {
+            if last.replace(it.run_id) != Some(it.run_id) {
+                shown.clear();
+                run.terminal.remark("run", &format!("run {} of {address}", it.run_id));
             }
-            None if filter.follow => (),
-            None => run.terminal.remark("empty", &format!("{address} has not run yet")),
+            let over = it.state.life_cycle_state.is_over();
+            let tasks = in_order(databricks.run(it.run_id).await?.tasks);
+            filter.width = tasks.iter().map(|it| it.task_key.chars().count()).max().unwrap_or_default();
+            for task in &tasks {
+                more(databricks, task, &mut shown, &filter).await?;
+            }
+            // The next one, if there is one, is shown at once.
+            if over
+                && (filter.follow || since.is_some())
+                && after(&listed, it.run_id).is_some_and(|next| next.run_id != it.run_id)
+            {
+                continue;
+            }
+        } else if !filter.follow {
+            let when = if since.is_some() { " since then" } else { " yet" };
+            run.terminal.remark("empty", &format!("{address} has not run{when}"));
         }
         if !filter.follow {
             return Ok(Exit::Done);
         }
         tokio::time::sleep(AGAIN).await;
     }
+}
+
+/// Says whether a run has left the queue.
+fn has_begun(it: &runs::Run) -> bool {
+    !matches!(it.state.life_cycle_state, LifeCycle::Queued | LifeCycle::Blocked)
+}
+
+/// The run that is shown first, of runs of which the newest come first: of those under way, the one that began first; or
+/// else the latest. One that waits for others has printed nothing.
+fn at_hand(listed: &[runs::Run], follow: bool) -> Option<&runs::Run> {
+    let under_way = listed.iter().rev().find(|it| has_begun(it) && !it.state.life_cycle_state.is_over());
+    let latest = listed.iter().find(|it| has_begun(it)).or(listed.first());
+    if follow { under_way.or(latest) } else { latest }
+}
+
+/// The first run that went on after a time, in milliseconds since 1970.
+fn first_since(listed: &[runs::Run], since: i64) -> Option<&runs::Run> {
+    listed.iter().rev().find(|it| has_begun(it) && (it.end_time == 0 || it.end_time >= since))
+}
+
+/// The run that is shown after another: the same until it is over, then the next one that has begun.
+fn after(listed: &[runs::Run], last: i64) -> Option<&runs::Run> {
+    let at = listed.iter().position(|it| it.run_id == last)?;
+    let next = listed[..at].iter().rev().find(|it| has_begun(it));
+    if listed[at].state.life_cycle_state.is_over() { next.or(Some(&listed[at])) } else { Some(&listed[at]) }
 }
 
 /// Puts tasks in the order in which they began; those that did not come last.
@@ -55,11 +118,10 @@ fn in_order(mut tasks: Vec<Task>) -> Vec<Task> {
 
 /// Shows what a task printed since the last look. The last line of a task that goes on may be half printed: it is left
 /// for the next look.
-async fn more(databricks: &Databricks, task: &Task, shown: &mut Shown, filter: &Filter) -> Result<()> {
-    let before = shown.get(&task.run_id).copied().unwrap_or_default();
+async fn more(databricks: &Databricks, task: &Task, all: &mut All, filter: &Filter) -> Result<()> {
+    let shown = all.entry(task.run_id).or_default();
     let over = task.state.life_cycle_state.is_over();
-    if before == usize::MAX
-        || matches!(task.state.life_cycle_state, LifeCycle::Blocked | LifeCycle::Pending | LifeCycle::Queued)
+    if shown.over || matches!(task.state.life_cycle_state, LifeCycle::Blocked | LifeCycle::Pending | LifeCycle::Queued)
     {
         return Ok(());
     }
@@ -69,16 +131,40 @@ async fn more(databricks: &Databricks, task: &Task, shown: &mut Shown, filter: &
         Err(err) if err.reason == Reason::Missing && !over => return Ok(()),
         Err(err) => return Err(err.into()),
     };
-    let text = output.logs.as_deref().unwrap_or_default();
-    let new = text.get(before..).unwrap_or_default();
-    let whole = if over { new } else { new.rfind('\n').map_or("", |it| &new[..=it]) };
-    whole.lines().for_each(|it| filter.show(&task.task_key, it));
-    shown.insert(task.run_id, before + whole.len());
+    let new = shown.news(output.logs.as_deref().unwrap_or_default(), over);
+    if new.lost {
+        filter.show(&task.task_key, "[some of what was printed is not kept]");
+    }
+    new.text.lines().for_each(|it| filter.show(&task.task_key, it));
     if over {
         ended(task, &output, filter);
-        shown.insert(task.run_id, usize::MAX);
+        shown.over = true;
     }
     Ok(())
+}
+
+/// What is new in an output.
+#[derive(Debug, PartialEq, Eq)]
+struct News<'a> {
+    text: &'a str,
+    /// Whether something before it was not seen.
+    lost: bool,
+}
+
+impl Shown {
+    /// Finds what is new, in whole lines. A long output loses its beginning, so places in it do not last.
+    fn news<'a>(&mut self, text: &'a str, over: bool) -> News<'a> {
+        let same = text.get(..self.at).is_some_and(|it| it.ends_with(&self.tail));
+        let moved = || text.rfind(&self.tail).map(|it| it + self.tail.len());
+        let found = if same { Some(self.at) } else { moved() };
+        let (from, lost) = (found.unwrap_or(0), found.is_none());
+        let new = &text[from..];
+        let whole = if over { new } else { new.rfind('\n').map_or("", |it| &new[..=it]) };
+        self.at = from + whole.len();
+        let least = (self.at.saturating_sub(TAIL)..=self.at).find(|it| text.is_char_boundary(*it));
+        self.tail = text[least.unwrap_or(self.at)..self.at].to_owned();
+        News { text: whole, lost }
+    }
 }
 
 fn ended(task: &Task, output: &Output, filter: &Filter) {
@@ -91,6 +177,53 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn listed(states: &[(i64, &str, i64)]) -> Vec<runs::Run> {
+        let run = |(id, state, end): &(i64, &str, i64)| json!({ "run_id": id, "state": { "life_cycle_state": state }, "end_time": end });
+        let runs: Vec<_> = states.iter().map(run).collect();
+        serde_json::from_value(runs.into()).expect("runs")
+    }
+
+    #[test]
+    fn the_run_that_is_under_way_is_followed_and_then_those_after_it() {
+        let id = |it: Option<&runs::Run>| it.map(|it| it.run_id);
+        let now = listed(&[
+            (5, "QUEUED", 0),
+            (4, "RUNNING", 0),
+            (3, "RUNNING", 0),
+            (2, "TERMINATED", 9),
+            (1, "TERMINATED", 5),
+        ]);
+        assert_eq!((id(at_hand(&now, true)), id(at_hand(&now, false))), (Some(3), Some(4)));
+        assert_eq!(id(after(&now, 3)), Some(3), "until it is over");
+        let now = listed(&[(5, "QUEUED", 0), (4, "TERMINATED", 12), (3, "TERMINATED", 11)]);
+        assert_eq!((id(after(&now, 3)), id(after(&now, 4))), (Some(4), Some(4)), "the next waits");
+        let now = listed(&[(5, "RUNNING", 0), (4, "TERMINATED", 12)]);
+        assert_eq!(id(after(&now, 4)), Some(5));
+        let now = listed(&[(5, "QUEUED", 0)]);
+        assert_eq!(id(at_hand(&now, true)), Some(5));
+        assert_eq!(id(at_hand(&[], true)), None);
+    }
+
+    #[test]
+    fn runs_that_went_on_since_a_time_are_shown_from_the_first() {
+        let now = listed(&[(4, "QUEUED", 0), (3, "RUNNING", 0), (2, "TERMINATED", 9), (1, "TERMINATED", 5)]);
+        let id = |since| first_since(&now, since).map(|it| it.run_id);
+        assert_eq!([id(4), id(6), id(10)], [Some(1), Some(2), Some(3)]);
+        assert_eq!(first_since(&listed(&[(1, "TERMINATED", 5)]), 6).map(|it| it.run_id), None);
+    }
+
+    #[test]
+    fn nothing_is_shown_twice_and_what_was_lost_is_told() {
+        let mut shown = Shown::default();
+        assert_eq!(shown.news("one\ntw", false), News { text: "one\n", lost: false });
+        assert_eq!(shown.news("one\ntwo\nthree\n", false), News { text: "two\nthree\n", lost: false });
+        assert_eq!(shown.news("one\ntwo\nthree\n", false), News { text: "", lost: false });
+        // The output has lost its beginning.
+        let cut = format!("[cut]\n{}four\n", "one\ntwo\nthree\n");
+        assert_eq!(shown.news(&cut, false), News { text: "four\n", lost: false });
+        assert_eq!(shown.news("[cut]\nnine\nten", true), News { text: "[cut]\nnine\nten", lost: true });
+    }
 
     #[test]
     fn tasks_come_in_the_order_in_which_they_began() {

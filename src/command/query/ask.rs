@@ -9,7 +9,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     client::{self, Reason, aws::Aws},
     command::{Error, Exit},
-    report::{human, rows::Column},
+    report::{
+        human,
+        rows::{self, Column},
+    },
     stack,
 };
 
@@ -31,12 +34,22 @@ pub struct Question<'a> {
 }
 
 /// The rows of a statement.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Answer {
     /// The columns.
     pub columns: Vec<Column>,
     /// The rows, as text; `None` for NULL.
-    pub rows: Vec<Vec<Option<String>>>,
+    pub rows: Vec<rows::Row>,
+}
+
+/// What takes rows as they are fetched: the columns, and some rows.
+pub(super) type Taker<'a> = &'a mut (dyn FnMut(&[Column], Vec<rows::Row>) + Send);
+
+/// What is known of a statement once its rows were fetched.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    /// How many rows were fetched.
+    pub count: usize,
     /// Whether there are more rows than were fetched.
     pub more: bool,
     /// Where all rows lie.
@@ -103,13 +116,20 @@ pub async fn ask(
     cancel: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Answer, Error> {
-    answer(aws, question, cancel, tell).await.map_err(|it| match it {
+    let mut all = Answer::default();
+    let mut take = |columns: &[Column], rows: Vec<rows::Row>| {
+        all.columns = columns.to_vec();
+        all.rows.extend(rows);
+    };
+    answer(aws, question, cancel, tell, &mut take).await.map_err(|it| match it {
         Fault::Ran(it) | Fault::Refused(it) => Error::new(Exit::Usage, it),
         Fault::Other(it) => it,
-    })
+    })?;
+    Ok(all)
 }
 
-/// Runs a statement and fetches its rows. Cancelling ends the statement at the provider, too.
+/// Runs a statement and gives its rows away as they are fetched. Cancelling ends the statement at the provider, too, and
+/// the fetching.
 ///
 /// # Errors
 /// Says why the statement failed, or what the provider refused.
@@ -118,7 +138,8 @@ pub(super) async fn answer(
     question: &Question<'_>,
     cancel: &CancellationToken,
     tell: &(dyn Fn(&str) + Sync),
-) -> Result<Answer, Fault> {
+    take: Taker<'_>,
+) -> Result<Told, Fault> {
     // A repeated request, after an answer that was lost, is recognised by the token that the SDK adds.
     let context = QueryExecutionContext::builder().set_database(question.database.map(str::to_owned)).build();
     let request = aws.athena().start_query_execution().query_string(question.sql).work_group(question.workgroup);
@@ -131,7 +152,17 @@ pub(super) async fn answer(
     let status = query.status();
     let reason = || status.and_then(|it| it.state_change_reason()).unwrap_or("no reason was given").to_owned();
     match status.and_then(|it| it.state()) {
-        Some(QueryExecutionState::Succeeded) => Ok(fetch(aws, &id, &query, question.limit).await?),
+        Some(QueryExecutionState::Succeeded) => {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => {
+                    stop(aws, &id).await?;
+                    let reason = "its rows were no longer wanted".to_owned();
+                    Err(Error::new(Exit::Incomplete, Cancelled { reason }).into())
+                }
+                it = fetch(aws, &id, &query, question.limit, take) => Ok(it?),
+            }
+        }
         Some(QueryExecutionState::Cancelled) => {
             Err(Error::new(Exit::Incomplete, Cancelled { reason: reason() }).into())
         }
@@ -164,19 +195,30 @@ async fn follow(
             () = tokio::time::sleep(pause) => (),
             () = cancel.cancelled(), if !cancelled => {
                 cancelled = true;
-                let sent = aws.athena().stop_query_execution().query_execution_id(id).send().await;
-                sent.map_err(client::Error::aws("athena", "StopQueryExecution"))?;
+                stop(aws, id).await?;
             }
         }
         pause = (pause * 3 / 2).min(LATE);
     }
 }
 
-async fn fetch(aws: &Aws, id: &str, query: &QueryExecution, limit: Option<usize>) -> Result<Answer, Error> {
+/// Tells the provider to end a statement; one that is over stays as it is.
+async fn stop(aws: &Aws, id: &str) -> Result<(), Error> {
+    let sent = aws.athena().stop_query_execution().query_execution_id(id).send().await;
+    sent.map_err(client::Error::aws("athena", "StopQueryExecution"))?;
+    Ok(())
+}
+
+async fn fetch(
+    aws: &Aws,
+    id: &str,
+    query: &QueryExecution,
+    limit: Option<usize>,
+    take: Taker<'_>,
+) -> Result<Told, Error> {
     let statistics = query.statistics();
-    let mut answer = Answer {
-        columns: Vec::new(),
-        rows: Vec::new(),
+    let mut told = Told {
+        count: 0,
         more: false,
         output: query.result_configuration().and_then(|it| it.output_location()).unwrap_or_default().to_owned(),
         scanned: statistics.and_then(|it| it.data_scanned_in_bytes()).and_then(|it| it.try_into().ok()).unwrap_or(0),
@@ -184,34 +226,33 @@ async fn fetch(aws: &Aws, id: &str, query: &QueryExecution, limit: Option<usize>
     };
     // The first row of rows that were selected holds the names of the columns; other statements have no such row.
     let headed = query.statement_type() == Some(&aws_sdk_athena::types::StatementType::Dml);
-    let mut token = None;
+    let (mut token, mut first, mut columns) = (None, true, Vec::new());
     loop {
         let request = aws.athena().get_query_results().query_execution_id(id).set_next_token(token);
         let page = request.send().await.map_err(client::Error::aws("athena", "GetQueryResults"))?;
-        let first = answer.columns.is_empty();
         let Some(set) = page.result_set else { break };
         if first {
-            let columns = set.result_set_metadata().map(|it| it.column_info()).unwrap_or_default();
-            answer.columns =
-                columns.iter().map(|it| Column { name: it.name.clone(), kind: it.r#type.clone() }).collect();
+            let found = set.result_set_metadata().map(|it| it.column_info()).unwrap_or_default();
+            columns = found.iter().map(|it| Column { name: it.name.clone(), kind: it.r#type.clone() }).collect();
         }
-        let columns = answer.columns.len();
-        answer.rows.extend(set.rows().iter().skip(usize::from(first && headed)).map(|it| values(it, columns)));
+        let left = limit.map_or(usize::MAX, |it| it - told.count);
+        let mut rows: Vec<rows::Row> =
+            set.rows().iter().skip(usize::from(first && headed)).map(|it| values(it, columns.len())).collect();
+        first = false;
         token = page.next_token;
-        if limit.is_some_and(|it| answer.rows.len() > it || answer.rows.len() == it && token.is_some()) {
-            answer.more = true;
-            answer.rows.truncate(limit.unwrap_or(usize::MAX));
-            break;
-        }
-        if token.is_none() {
+        told.more = rows.len() > left || rows.len() == left && token.is_some();
+        rows.truncate(left);
+        told.count += rows.len();
+        take(&columns, rows);
+        if told.more || token.is_none() {
             break;
         }
     }
-    Ok(answer)
+    Ok(told)
 }
 
 /// Takes a row apart. What is no rows of a table comes as one text, its columns set off by tabs and filled with blanks.
-fn values(row: &Row, columns: usize) -> Vec<Option<String>> {
+fn values(row: &Row, columns: usize) -> rows::Row {
     match row.data() {
         [one] if columns > 1 => {
             let mut parts: Vec<_> = one.var_char_value().unwrap_or_default().split('\t').map(str::trim).collect();

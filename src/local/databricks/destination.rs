@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::call::{Answer, done, input, invalid, missing, no_such_api, ok};
-use crate::local::gateway::{
-    call::{Call, Fault},
-    record::Records,
+use crate::local::{
+    gateway::{
+        call::{Call, Fault},
+        record::Records,
+    },
+    guard,
 };
 
 /// All destinations, by identifier.
@@ -136,9 +139,46 @@ fn webhook(config: Option<Configuration>) -> Result<Option<Webhook>, Fault> {
     if [&it.email, &it.slack, &it.pagerduty, &it.microsoft_teams].iter().any(|it| it.is_some()) {
         return Err(invalid("Only generic_webhook destinations are kept here."));
     }
+    if let Some(url) = it.generic_webhook.as_ref().and_then(|it| it.url.as_deref())
+        && !is_here(url)
+    {
+        return Err(invalid(
+            "The local Databricks tells nobody beyond this machine: the url must begin with http:// and name \
+             127.0.0.1, localhost, or a name that ends with .localhost.",
+        ));
+    }
     Ok(it.generic_webhook)
+}
+
+/// Says whether a URL leads to this machine, without TLS.
+pub(super) fn is_here(url: &str) -> bool {
+    let Ok(uri) = url.parse::<http::Uri>() else { return false };
+    uri.scheme_str() == Some("http") && uri.authority().is_some_and(|it| guard::is_local_name(it.host()))
 }
 
 fn not_there(id: &str) -> Fault {
     missing(format!("Notification destination {id} does not exist."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_leaves_this_machine() {
+        for here in ["http://127.0.0.1:9/x", "http://localhost", "http://abc.lambda-url.us-east-1.localhost:4566/"] {
+            assert!(is_here(here), "{here}");
+        }
+        for other in [
+            "https://localhost/",
+            "http://example.com/",
+            "http://127.0.0.1.example.com/",
+            "http://localhost@example.com/",
+            "http://10.0.0.1/",
+            "/x",
+            "",
+        ] {
+            assert!(!is_here(other), "{other}");
+        }
+    }
 }

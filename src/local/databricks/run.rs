@@ -289,9 +289,11 @@ impl RunApi {
         }
         let path = self.runs.folder(run.id).join(attempt.id.to_string()).join("log");
         if let Ok(log) = std::fs::read(path) {
+            // What failed stands at the end.
             let cut = log.len() > LONGEST_LOG;
-            let log = if cut { &log[..LONGEST_LOG] } else { &log };
-            answer["logs"] = String::from_utf8_lossy(log).into();
+            let log = &log[log.len().saturating_sub(LONGEST_LOG)..];
+            let from = if cut { log.iter().position(|it| *it == b'\n').map_or(0, |it| it + 1) } else { 0 };
+            answer["logs"] = String::from_utf8_lossy(&log[from..]).into();
             answer["logs_truncated"] = cut.into();
         }
         for (name, text) in [("error", &attempt.outcome.error), ("error_trace", &attempt.outcome.error_trace)] {

@@ -60,7 +60,7 @@ struct Inner {
     jobs: Arc<Jobs>,
     workspace: Arc<Workspace>,
     secrets: Arc<Secrets>,
-    destinations: Arc<Destinations>,
+    outbox: webhook::Outbox,
     /// The runs that have left the queue, each with its wish to be cancelled.
     active: Mutex<BTreeMap<i64, CancellationToken>>,
     installing: tokio::sync::Mutex<()>,
@@ -80,13 +80,14 @@ impl Runner {
         destinations: Arc<Destinations>,
     ) -> std::io::Result<Self> {
         attempt::write_programs(&place)?;
+        let outbox = webhook::Outbox::new(destinations, Arc::clone(&place.log));
         Ok(Self(Arc::new(Inner {
             place,
             runs,
             jobs,
             workspace,
             secrets,
-            destinations,
+            outbox,
             active: Mutex::default(),
             installing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
@@ -102,15 +103,9 @@ impl Runner {
 
     /// Cancels a run; one that is over stays as it is. Returns before it is over.
     pub(super) async fn cancel(&self, id: i64) {
+        self.0.runs.change(id, cancelled).await;
+        // Only now: whoever leaves the queue is among the active before it says so.
         let token = self.0.active().get(&id).cloned();
-        let change = |run: &mut Run| match run.state.life {
-            Life::Queued if token.is_none() => {
-                run.end(&State::over(Life::Terminated, Ending::Canceled, "Run cancelled."));
-            }
-            it if !it.is_over() => run.state = State::new(Life::Terminating, "Run is being cancelled."),
-            _ => {}
-        };
-        self.0.runs.change(id, change).await;
         if let Some(token) = token {
             token.cancel();
         }
@@ -133,6 +128,7 @@ impl Runner {
         }
         self.0.drivers.close();
         self.0.drivers.wait().await;
+        self.0.outbox.close().await;
     }
 
     async fn dispatch(&self, shutdown: &CancellationToken) {
@@ -151,13 +147,7 @@ impl Runner {
             }
             let cancel = CancellationToken::new();
             inner.active().insert(run.id, cancel.clone());
-            let start = |run: &mut Run| {
-                if run.state.life == Life::Queued {
-                    run.state = State::new(Life::Pending, "");
-                    run.started = Some(now());
-                }
-            };
-            let started = inner.runs.change(run.id, start).await;
+            let started = inner.runs.change(run.id, started).await;
             if started.is_none_or(|it| it.state.life != Life::Pending) {
                 inner.active().remove(&run.id);
                 continue;
@@ -165,6 +155,23 @@ impl Runner {
             let (inner, shutdown) = (Arc::clone(inner), shutdown.clone());
             self.0.drivers.spawn(async move { inner.drive(run.id, cancel, shutdown).await });
         }
+    }
+}
+
+/// Leaves the queue, where it is still in it.
+fn started(run: &mut Run) {
+    if run.state.life == Life::Queued {
+        run.state = State::new(Life::Pending, "");
+        run.started = Some(now());
+    }
+}
+
+/// Is over at once, where nothing of it has begun; otherwise who drives it brings it to its end.
+fn cancelled(run: &mut Run) {
+    match run.state.life {
+        Life::Queued => run.end(&State::over(Life::Terminated, Ending::Canceled, "Run cancelled.")),
+        it if !it.is_over() => run.state = State::new(Life::Terminating, "Run is being cancelled."),
+        _ => {}
     }
 }
 
@@ -179,7 +186,7 @@ impl Inner {
         let state = match self.runs.find(id).map(|it| (it.read(), it)) {
             Some((Ok(settings), run)) => {
                 self.place.log.write(&format!("run {id} of {} begins", run.name()));
-                webhook::tell(&self, &run, &settings, "on_start").await;
+                webhook::tell(&self, &run, &settings, "on_start");
                 let limit = settings.timeout_seconds.filter(|it| *it > 0).map(Duration::from_secs);
                 let timeout = async {
                     match limit {
@@ -208,11 +215,39 @@ impl Inner {
         let words = [format!("{:?}", state.life), state.result.map(|it| format!(", {it:?}")).unwrap_or_default()];
         self.place.log.write(&format!("run {id} of {}: {} {}", run.name(), words.concat(), state.message));
         if let Ok(settings) = run.read() {
-            let event = webhook::event_of(state.result);
-            select! {
-                () = webhook::tell(&self, &run, &settings, event) => {}
-                () = shutdown.cancelled() => {}
-            }
+            webhook::tell(&self, &run, &settings, webhook::event_of(state.result));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn run(life: Life) -> Run {
+        let run = json!({
+            "id": 1, "job": 1, "number": 1, "creator": "x", "submitted": false, "trigger": "ONE_TIME", "settings": {},
+            "parameters": {}, "created": 1, "state": { "life": life, "result": null, "message": "" }, "tasks": [],
+        });
+        serde_json::from_value(run).expect("a run")
+    }
+
+    /// Whichever of the two comes first: it is over, or somebody drives it who is told.
+    #[test]
+    fn a_run_that_is_cancelled_while_it_leaves_the_queue_does_not_stay() {
+        let mut first = run(Life::Queued);
+        cancelled(&mut first);
+        started(&mut first);
+        assert_eq!((first.state.life, first.state.result), (Life::Terminated, Some(Ending::Canceled)));
+        let mut second = run(Life::Queued);
+        started(&mut second);
+        assert_eq!(second.state.life, Life::Pending, "it is driven");
+        cancelled(&mut second);
+        assert_eq!(second.state.life, Life::Terminating);
+        let mut over = run(Life::Terminated);
+        cancelled(&mut over);
+        assert_eq!(over.state.life, Life::Terminated);
     }
 }

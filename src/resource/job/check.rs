@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, fmt::Display};
 
 use super::{
-    Cluster, Flaw, Job, TAGS, Task, cron,
+    Cluster, Flaw, Job, TAGS, Task,
     start::{Principal, Trigger},
 };
-use crate::quantity::Span;
+use crate::{quantity::Span, quartz};
 
 mod compute;
 mod graph;
@@ -124,16 +124,11 @@ fn started(job: &Job, flaws: &mut Flaws) {
         }
     }
     if let Some(it) = &job.schedule {
-        if let Some((message, help)) = cron::mistake(&it.cron) {
-            flaws.add("/schedule/cron", message, help);
+        if let Err(it) = quartz::Quartz::parse(&it.cron, "UTC") {
+            flaws.add("/schedule/cron", it.message, it.help);
         }
-        // Where this machine knows no time zones, nobody can tell.
-        if !jiff::tz::db().is_definitively_empty() && jiff::tz::TimeZone::get(&it.timezone).is_err() {
-            flaws.add(
-                "/schedule/timezone",
-                format!("there is no time zone `{}`", it.timezone),
-                "such as `Europe/Berlin`",
-            );
+        if let Err(it) = quartz::zone(&it.timezone) {
+            flaws.add("/schedule/timezone", it.message, it.help);
         }
     }
     if let Some(it) = &job.trigger {
@@ -191,8 +186,14 @@ fn trigger(it: &Trigger, flaws: &mut Flaws) {
             );
         }
     }
-    if it.periodic.as_ref().is_some_and(|it| it.interval == 0) {
-        flaws.add("/trigger/periodic/interval", "an interval of 0 never ends", "1 or more");
+    if let Some(it) = &it.periodic {
+        let most = it.most();
+        if it.interval == 0 {
+            flaws.add("/trigger/periodic/interval", "an interval of 0 never ends", format!("1 to {most}"));
+        } else if it.interval > most {
+            let message = format!("an interval of {} is more than a year", it.interval);
+            flaws.add("/trigger/periodic/interval", message, format!("1 to {most}, or a `schedule`"));
+        }
     }
 }
 

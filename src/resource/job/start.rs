@@ -60,10 +60,21 @@ pub struct FileArrival {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Periodic {
-    /// How many units.
+    /// How many units, a year at most.
     pub interval: u32,
     /// Of what.
     pub unit: Unit,
+}
+
+impl Periodic {
+    /// How many of its units make a year.
+    pub(super) const fn most(&self) -> u32 {
+        match self.unit {
+            Unit::Hours => 8760,
+            Unit::Days => 365,
+            Unit::Weeks => 52,
+        }
+    }
 }
 
 /// A unit of time.

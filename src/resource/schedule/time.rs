@@ -1,6 +1,6 @@
 //! When a schedule invokes, in the words of EventBridge Scheduler: `rate(…)` and `cron(…)`. Pure.
 
-use crate::{quantity::Span, resource::job::cron};
+use crate::{quantity::Span, quartz::Quartz};
 
 /// Writes a rate in its largest unit.
 pub(super) fn rate(every: Span) -> String {
@@ -42,7 +42,7 @@ pub(super) fn mistake(cron: &str) -> Option<(String, String)> {
         let help = "minutes, hours, day of the month, month, day of the week, year: `30 3 * * ? *`".to_owned();
         return Some((format!("`{cron}` has {fields} fields, and AWS wants 6"), help));
     }
-    cron::mistake(&format!("0 {cron}"))
+    Quartz::parse(&format!("0 {cron}"), "UTC").err().map(|it| (it.message, it.help))
 }
 
 #[cfg(test)]

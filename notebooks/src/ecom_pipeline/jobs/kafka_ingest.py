@@ -61,7 +61,9 @@ def batch(lake: Lake, options: dict[str, str]) -> None:
 
     Killed between the two, the next run reads the same records again, and stores none twice.
     """
-    begun = moment.now()
+    last = _last(lake)
+    # Offsets are written down for what came since they last were: that holds even when a clock was set back.
+    begun = moment.now() if last is None else max(moment.now(), last + 1)
     known = offsets(lake, options["subscribe"].split(","))
     try:
         stored = store(lake, _records(lake, options, json.dumps(known) if known else "earliest"), begun)
@@ -130,14 +132,18 @@ def offsets(lake: Lake, topics: Sequence[str]) -> dict[str, dict[str, int]]:
 
 def remember(lake: Lake, batch_at: int) -> None:
     """Writes down how far the events go that came since the offsets were last written down."""
-    table = _offsets()
-    last = lake.read(table).agg(F.unix_micros(F.max("batch_at")).alias("last")).collect()[0]["last"]
+    table, last = _offsets(), _last(lake)
     rows = lake.read(_events())
     if last is not None:
         day = F.lit(moment.day(last).isoformat()).cast("date")
         rows = rows.where((F.col("batch_date") >= day) & (F.col("batch_at") > moment.column(last)))
     reached = rows.groupBy(*_PLACE).agg((F.max("kafka_offset") + 1).alias("next_offset"))
     lake.append(table, reached.withColumn("batch_at", moment.column(batch_at)))
+
+
+def _last(lake: Lake) -> int | None:
+    """When offsets were last written down."""
+    return lake.read(_offsets()).agg(F.unix_micros(F.max("batch_at")).alias("last")).collect()[0]["last"]
 
 
 def _records(lake: Lake, options: dict[str, str], start: str) -> DataFrame:

@@ -73,7 +73,8 @@ fn check_triggers(settings: &Settings) -> Result<(), Fault> {
         return Err(invalid(format!("Only one of {} may be given.", given.join(" and "))));
     }
     if let Some(it) = &settings.schedule {
-        Quartz::parse(&it.quartz_cron_expression, &it.timezone_id).map_err(invalid)?;
+        let read = Quartz::parse(&it.quartz_cron_expression, &it.timezone_id);
+        read.map_err(|it| invalid(format!("Invalid quartz cron expression or time zone: {it}")))?;
     }
     if settings.continuous.is_some() && settings.max_concurrent_runs.is_some_and(|it| it != 1) {
         return Err(invalid("max_concurrent_runs must be 1 for a continuous job."));

@@ -21,15 +21,22 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// Reads all runs. Those that were under way when the server ended have failed; those in the queue still wait.
-    pub(crate) fn open(folder: PathBuf) -> io::Result<Self> {
+    /// Reads all runs, and says which cannot be read: one of them is no reason to serve none. Those that were under way when
+    /// the server ended have failed; those in the queue still wait.
+    pub(crate) fn open(folder: PathBuf) -> io::Result<(Self, Vec<String>)> {
         fs::create_dir_all(&folder)?;
-        let mut all = BTreeMap::new();
+        let (mut all, mut unreadable) = (BTreeMap::new(), Vec::new());
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path().join("run.json");
-            let read = files::read_json::<Run>(&path).map_err(io::Error::other)?;
-            // A folder without a record was made by a run that nobody was told of.
-            let Some(mut run) = read else { continue };
+            let mut run = match files::read_json::<Run>(&path) {
+                Ok(Some(it)) => it,
+                // A folder without a record was made by a run that nobody was told of.
+                Ok(None) => continue,
+                Err(err) => {
+                    unreadable.push(format!("run left out, its file stays: {err}"));
+                    continue;
+                }
+            };
             if !run.state.life.is_over() && run.state.life != Life::Queued {
                 let message = "The local cloud ended while the run was under way.";
                 run.end(&State::over(Life::InternalError, Ending::Failed, message));
@@ -37,7 +44,7 @@ impl Runs {
             }
             all.insert(run.id, Arc::new(run));
         }
-        Ok(Self { folder, all: RwLock::new(all), writing: tokio::sync::Mutex::new(()) })
+        Ok((Self { folder, all: RwLock::new(all), writing: tokio::sync::Mutex::new(()) }, unreadable))
     }
 
     /// The folder of a run.
@@ -150,12 +157,18 @@ mod tests {
     #[tokio::test]
     async fn a_run_that_was_under_way_when_all_ended_has_failed() {
         let dir = tempfile::tempdir().expect("directory");
-        let runs = Runs::open(dir.path().to_owned()).expect("runs");
+        let (runs, _) = Runs::open(dir.path().to_owned()).expect("runs");
         for it in [run(1, Life::Running), run(2, Life::Queued)] {
             runs.decide(|_| Ok::<_, ()>(it)).await.expect("decided").expect("written");
         }
         std::mem::forget(runs);
-        let runs = Runs::open(dir.path().to_owned()).expect("again");
+        let broken = dir.path().join("3");
+        fs::create_dir(&broken).expect("a folder");
+        fs::write(broken.join("run.json"), "{\"id\": 3").expect("a file that was cut");
+        let (runs, left_out) = Runs::open(dir.path().to_owned()).expect("again");
+        assert_eq!(left_out.len(), 1, "{left_out:?}");
+        assert!(left_out[0].contains("3/run.json"), "{left_out:?}");
+        assert_eq!(fs::read_to_string(broken.join("run.json")).expect("kept"), "{\"id\": 3");
         let (first, second) = (runs.find(1).expect("first"), runs.find(2).expect("second"));
         assert_eq!((first.state.life, first.state.result), (Life::InternalError, Some(Ending::Failed)));
         assert_eq!(first.tasks[0].state().map(|it| it.life), Some(Life::InternalError));
@@ -166,7 +179,7 @@ mod tests {
     #[tokio::test]
     async fn attempts_are_found_and_old_runs_forgotten() {
         let dir = tempfile::tempdir().expect("directory");
-        let runs = Runs::open(dir.path().to_owned()).expect("runs");
+        let (runs, _) = Runs::open(dir.path().to_owned()).expect("runs");
         let last = i64::try_from(KEPT).expect("a number") + 1;
         for id in [1, last] {
             runs.decide(|_| Ok::<_, ()>(run(id, Life::Terminated))).await.expect("decided").expect("written");

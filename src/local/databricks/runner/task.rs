@@ -23,7 +23,13 @@ use crate::local::databricks::{
 
 /// Runs all tasks of a run that are not over yet, and tells how the run ended.
 pub(super) async fn all(inner: &Inner, id: i64, settings: &Settings) -> State {
-    inner.runs.change(id, |it| it.state = State::new(Life::Running, "")).await;
+    let running = |it: &mut Run| {
+        // Somebody may have asked for its end meanwhile.
+        if it.state.life == Life::Pending {
+            it.state = State::new(Life::Running, "");
+        }
+    };
+    inner.runs.change(id, running).await;
     let server = Server::new(inner, id, settings);
     let turns = Semaphore::new(inner.place.cores);
     let mut begun = BTreeSet::new();
@@ -105,7 +111,7 @@ async fn one(inner: &Inner, id: i64, settings: &Settings, task: &Task, server: &
         let run = inner.runs.change(id, end).await;
         if !retry {
             if let Some(run) = run {
-                webhook::tell_of_task(inner, &run, task, webhook::event_of(result)).await;
+                webhook::tell_of_task(inner, &run, task, webhook::event_of(result));
             }
             return;
         }

@@ -1,6 +1,10 @@
 //! The libraries of a task: wheels from the workspace, each installed once into a folder named by its content.
 
-use std::{fs, path::PathBuf, time::Duration, time::SystemTime};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
 use tokio::process::Command;
 
@@ -38,6 +42,7 @@ async fn one(inner: &Inner, path: &str) -> Result<PathBuf, String> {
     let folder = all.join(&object.hash);
     let _one_at_a_time = inner.installing.lock().await;
     if is_made_from(&folder, &object.hash) {
+        used(&folder);
         return Ok(folder);
     }
     let failed = |err: &dyn std::fmt::Display| format!("Library installation failed: {err}");
@@ -55,8 +60,15 @@ async fn one(inner: &Inner, path: &str) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Removes the oldest, when there are too many. Those of runs that are under way are younger.
-fn forget(all: &PathBuf) {
+/// Notes that a wheel is used now.
+fn used(folder: &Path) {
+    // That it is older than it might be is all that can come of it.
+    fs::File::open(folder).and_then(|it| it.set_modified(SystemTime::now())).ok();
+}
+
+/// Removes those that were used the longest ago, when there are too many. Runs that are under way use none of them: there
+/// are fewer runs at a time.
+fn forget(all: &Path) {
     let age = |it: fs::DirEntry| {
         let made = it.metadata().and_then(|it| it.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
         (made, it.path())
@@ -65,5 +77,25 @@ fn forget(all: &PathBuf) {
     found.sort();
     for (_, it) in found.iter().take(found.len().saturating_sub(KEPT)) {
         files::remove(it).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_stays_however_long_ago_it_was_installed() {
+        let dir = tempfile::tempdir().expect("directory");
+        for at in 0..=KEPT {
+            let folder = dir.path().join(format!("{at:03}"));
+            fs::create_dir(&folder).expect("a folder");
+            let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 + at as u64);
+            fs::File::open(&folder).and_then(|it| it.set_modified(then)).expect("a time");
+        }
+        used(&dir.path().join("000"));
+        forget(dir.path());
+        assert!(dir.path().join("000").exists(), "installed first, used last");
+        assert!(!dir.path().join("001").exists());
     }
 }

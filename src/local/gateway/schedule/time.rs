@@ -29,7 +29,8 @@ impl When {
         }
         let cron = inner("cron(").filter(|it| it.split_whitespace().count() == 6).ok_or_else(wrong)?;
         // AWS' form of cron is Quartz' without seconds.
-        Quartz::parse(&format!("0 {cron}"), zone).map(|it| Self::Cron(Box::new(it)))
+        let quartz = Quartz::parse(&format!("0 {cron}"), zone).map_err(|it| it.to_string())?;
+        Ok(Self::Cron(Box::new(quartz)))
     }
 
     /// The first time after another; a rate begins when the schedule was made.
