@@ -74,6 +74,11 @@ impl Error {
         }
     }
 
+    /// What failed and why, without the number of the request: the same words each time the same thing fails.
+    pub fn words(&self) -> String {
+        format!("{} {}: {}", self.service, self.operation, self.message)
+    }
+
     /// Turns a conflict into "is there already": what it means when an API that has no code of its own for that refuses
     /// to create something.
     #[must_use]
@@ -101,7 +106,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.service, self.operation, self.message)?;
+        f.write_str(&self.words())?;
         match &self.request_id {
             Some(it) => write!(f, " (request {it})"),
             None => Ok(()),

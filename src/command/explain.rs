@@ -1,6 +1,8 @@
 //! `ecomctl explain`: where a value comes from.
 
 use std::{
+    collections::BTreeSet,
+    fs,
     io::{self, Write},
     path::Path,
 };
@@ -45,6 +47,10 @@ pub fn run(args: &ExplainArgs, root: &Path, kinds: &[&dyn Kind], out: &mut dyn W
         [only] if args.target != it.subject => field(&it, only, out)?,
         fields => resource(&it, fields, out)?,
     }
+    if !args.json {
+        let named: BTreeSet<&str> = it.fields.iter().flat_map(|it| templates(&it.field, &it.value)).collect();
+        named.into_iter().try_for_each(|it| grounds(root, it, out))?;
+    }
     Ok(())
 }
 
@@ -71,6 +77,26 @@ fn resource(whole: &Explanation, fields: &[Explained], out: &mut dyn Write) -> i
         writeln!(out, "  {name:names$}  {value:values$}  {from}{}", over.unwrap_or_default())?;
     }
     Ok(())
+}
+
+/// Lists the templates that a value names: under `template`, however deep.
+fn templates<'a>(field: &str, value: &'a Value) -> Vec<&'a str> {
+    match value {
+        Value::String(it) if field.rsplit('.').next() == Some("template") => vec![it],
+        Value::Object(map) => map.iter().flat_map(|(key, it)| templates(key, it)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Says what a template is for, in its own opening comment, and why each statement of a policy is in it. Of one that cannot
+/// be read, or says nothing, nothing is said: what is wrong with it, `diff` tells.
+fn grounds(root: &Path, template: &str, out: &mut dyn Write) -> io::Result<()> {
+    let text = fs::read_to_string(root.join("templates").join(template)).unwrap_or_default();
+    let Some((comment, rest)) = text.strip_prefix("{#").and_then(|it| it.split_once("#}")) else { return Ok(()) };
+    let comment = comment.split_whitespace().collect::<Vec<_>>().join(" ");
+    writeln!(out, "  templates/{template}: {comment}")?;
+    let sids = rest.split("\"Sid\": \"").skip(1).filter_map(|it| it.split(['"', '{']).next());
+    sids.into_iter().try_for_each(|it| writeln!(out, "    {it}"))
 }
 
 fn from(it: &Explained) -> String {
@@ -130,6 +156,22 @@ resources:
         let root = project(&[("base.yaml", BASE), ("local.yaml", LOCAL)]);
         run(&args, root.path(), KINDS, &mut out).expect("it is there");
         String::from_utf8(out).expect("text").lines().flat_map(|it| [it.trim_end(), "\n"]).collect()
+    }
+
+    #[test]
+    fn a_template_says_what_it_is_for_and_each_statement_why_it_is_there() {
+        let root = tempfile::tempdir().expect("a folder");
+        let file = root.path().join("templates/policies/stream.json");
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        let text = "{# Lets it\n   read. #}\n{ \"Sid\": \"ReadTopics\" }, { \"Sid\": \"Connect{{ loop.index }}\" }";
+        std::fs::write(file, text).expect("written");
+        let named = json!({ "stream": { "template": "policies/stream.json", "uses": ["topic.orders"] } });
+        let mut out = Vec::new();
+        for it in templates("policies", &named).into_iter().chain(templates("x.template", &json!("none.json"))) {
+            grounds(root.path(), it, &mut out).expect("written");
+        }
+        let told = String::from_utf8(out).expect("text");
+        assert_eq!(told, "  templates/policies/stream.json: Lets it read.\n    ReadTopics\n    Connect\n");
     }
 
     #[test]

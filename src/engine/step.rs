@@ -195,8 +195,8 @@ impl Run<'_> {
         loop {
             self.mandate.session.check().await?;
             let Err(err) = request().await else { return Ok(()) };
-            let reason = match &err {
-                Error::Client(err) => err.reason,
+            let (reason, words) = match &err {
+                Error::Client(err) => (err.reason, err.words()),
                 _ => return Err(err.into()),
             };
             match reason {
@@ -205,7 +205,7 @@ impl Run<'_> {
                 Reason::Busy | Reason::Throttled if begun.elapsed() < patience => (),
                 _ => return Err(err.into()),
             }
-            self.wait(name, &err.to_string(), begun, patience, pause).await?;
+            self.wait(name, &words, begun, patience, pause).await?;
             pause = (pause * 2).min(Duration::from_secs(5));
         }
     }

@@ -283,6 +283,9 @@ impl Resource for Database {
         let version = pending.and_then(|it| it.engine_version()).or(it.engine_version());
         let storage = pending.and_then(types::PendingModifiedValues::allocated_storage).or(it.allocated_storage());
         let storage = storage.and_then(|it| u64::try_from(it).ok()).map(Size::gibibytes);
+        // Up to where it is already means that it does not grow.
+        let most = it.max_allocated_storage().and_then(|it| u64::try_from(it).ok()).map(Size::gibibytes);
+        let most = most.filter(|it| Some(*it) != storage);
         let backup = pending.and_then(|it| it.backup_retention_period()).or(it.backup_retention_period());
         let backup = backup.and_then(|it| u64::try_from(it).ok()).map(|it| Span::seconds(it * 86_400));
         let groups = it.vpc_security_groups().iter().filter_map(|it| it.vpc_security_group_id());
@@ -292,7 +295,7 @@ impl Resource for Database {
             "engine_version": version.and_then(|it| it.split('.').next()),
             "instance_class": pending.and_then(|it| it.db_instance_class()).or(it.db_instance_class()),
             "storage": storage,
-            "max_storage": it.max_allocated_storage().and_then(|it| u64::try_from(it).ok()).map(Size::gibibytes),
+            "max_storage": most,
             "parameter_group": it.db_parameter_groups().first().and_then(|it| it.db_parameter_group_name()),
             "insights": it.performance_insights_enabled().unwrap_or(false),
             "backup_window": it.preferred_backup_window(),

@@ -285,8 +285,13 @@ mod tests {
     };
 
     /// What IAM grants on everything only, as the service authorization reference says.
-    const WITHOUT_RESOURCE: [&str; 4] =
-        ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"];
+    const WITHOUT_RESOURCE: [&str; 5] = [
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "kafka:GetBootstrapBrokers",
+    ];
 
     fn role(policies: Value) -> Role {
         serde_json::from_value(json!({ "policies": policies })).expect("a spec")
@@ -324,13 +329,17 @@ mod tests {
             ("function.watch", &[("arn", "arn:aws:lambda:r:1:function:s-watch")]),
             ("secret.databricks", &[("arn", "arn:token")]),
             ("notification.people", &[("arn", "arn:people")]),
+            (
+                "network.main",
+                &[("functions_group", "sg-f"), ("brokers_group", "sg-b"), ("subnets", "subnet-1,subnet-2")],
+            ),
         ]);
         let rendered = role(json!({
             "database": { "template": "policies/database.json", "uses": ["database.shop"] },
             "failures": { "template": "policies/failures.json", "uses": ["bucket.rejects"] },
             "invoke": { "template": "policies/invoke.json", "uses": ["function.watch"] },
             "logs": { "template": "policies/logs.json", "uses": ["log_group.ingest"] },
-            "network": { "template": "policies/network.json" },
+            "network": { "template": "policies/network.json", "uses": ["network.main"] },
             "publish": { "template": "policies/publish.json", "uses": ["notification.people"] },
             "secret": { "template": "policies/secret.json", "uses": ["secret.databricks"] },
             "stream": { "template": "policies/stream.json", "uses": ["cluster.events", topics[0], topics[1]] },
@@ -339,6 +348,13 @@ mod tests {
         let rendered = rendered.render(&cx).expect("every template renders");
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/policies")).expect("a folder");
         assert_eq!(rendered.len(), files.count(), "every policy is looked at");
+        for (name, policy) in &rendered {
+            let sids: Vec<_> =
+                policy["Statement"].as_array().into_iter().flatten().map(|it| it["Sid"].as_str()).collect();
+            let words =
+                |it: &&Option<&str>| it.is_some_and(|it| !it.is_empty() && it.chars().all(char::is_alphanumeric));
+            assert_eq!(sids.iter().filter(words).count(), sids.len(), "{name}: each statement says why it is there");
+        }
 
         let mut seen = Vec::new();
         for statement in rendered.values().flat_map(|it| it["Statement"].as_array().into_iter().flatten()) {
@@ -362,10 +378,15 @@ mod tests {
             "arn:aws:lambda:r:1:function:s-watch",
             "arn:token",
             "arn:people",
-            "arn:aws:ec2:us-east-1:000000000000:subnet/*",
+            "arn:aws:ec2:us-east-1:000000000000:subnet/subnet-2",
+            "arn:aws:ec2:us-east-1:000000000000:security-group/sg-b",
         ] {
             assert!(seen.iter().any(|it| it == arn), "{arn} is missing in {seen:?}");
         }
+        let anywhere = role(json!({ "network": { "template": "policies/network.json" } }));
+        let anywhere = anywhere.render(&cx).expect("without a network of one's own");
+        let resources = &anywhere["network"]["Statement"][0]["Resource"];
+        assert_eq!(resources.as_array().map(Vec::len), Some(3), "{resources}");
     }
 
     #[test]

@@ -18,7 +18,8 @@ use crate::{
     quantity::Span,
 };
 
-/// Hands the records of one topic to a function, in batches, in order within each partition.
+/// Hands the records of one topic to a function, in batches, in order within each partition. What polls stands in the
+/// cluster's subnets and security groups, and needs no network of its own.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trigger {

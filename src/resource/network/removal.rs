@@ -10,6 +10,7 @@ use futures::future::try_join_all;
 use super::{
     layout::{Rule, Way},
     live::{LiveNetwork, Part},
+    request::loosen,
 };
 use crate::{
     client::{
@@ -60,6 +61,7 @@ pub(super) async fn remove(cx: &Cx, live: &LiveNetwork) -> Result<()> {
         }
     }
     each(cx, &live.groups).await?;
+    try_join_all(live.tables.values().map(|it| loosen(ec2, it))).await?;
     each(cx, &live.subnets).await?;
     each(cx, &live.tables).await?;
     for it in &live.surplus {

@@ -17,7 +17,7 @@ use crate::{
     address::Name,
     client::{
         self, Error,
-        ec2::{Client, Form, Permission, Zone},
+        ec2::{Client, Form, Permission, RouteTable, Zone},
     },
     resource::{Change, Cx, Error as KindError, Result, Tags},
 };
@@ -398,6 +398,7 @@ impl Work<'_> {
         }
         if count == 0 {
             if let Some(table) = self.live.tables.get("public") {
+                loosen(self.ec2(), table).await?;
                 let form = Form::new().with("RouteTableId", &table.route_table_id);
                 Error::missing_is_done(self.ec2().run("DeleteRouteTable", &form).await)?;
             }
@@ -410,6 +411,15 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// Lets go of the subnets that a route table serves: in use, it cannot be deleted.
+pub(super) async fn loosen(ec2: &Client, table: &RouteTable) -> client::Result<()> {
+    for association in table.associations.item.iter().filter(|it| !it.subnet_id.is_empty()) {
+        let form = Form::new().with("AssociationId", &association.route_table_association_id);
+        Error::missing_is_done(ec2.run("DisassociateRouteTable", &form).await)?;
+    }
+    Ok(())
 }
 
 /// A token by which EC2 knows a request that the runtime sends again.
