@@ -46,7 +46,8 @@ stack:
        ·           ────┬────
        ·               ╰── `region` of the `stack` section
        ╰────
-      help: `region`: The AWS region. Default: `us-east-1`.
+      help: `region`: The only AWS region that this stack may be deployed to. Default: the one that the AWS CLI would use,
+            else `us-east-1`.
     "#);
     insta::assert_snapshot!(over("stack:\n  tags: { 'ecomctl:stack': x }\n"), @r#"
       × stack `local` has a mistake
