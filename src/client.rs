@@ -6,8 +6,10 @@ pub mod aws;
 pub mod bucket;
 pub mod databricks;
 pub mod error;
+pub mod fabric;
 pub mod fence;
 pub mod glue;
+mod http;
 pub mod kafka;
 pub mod objects;
 
