@@ -15,6 +15,8 @@ pub mod command;
 mod durable;
 /// The engine: compares, orders, waits, and records.
 pub mod engine;
+/// The definitions of figures: SQL for the dashboard, DAX and pages for Power BI.
+mod figures;
 /// What git knows of commits.
 pub mod git;
 /// The local cloud: real parts on one machine.

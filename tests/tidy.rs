@@ -13,6 +13,7 @@ use std::{
 const LAYERS: &[(&str, &[&str])] = &[
     ("address", &[]),
     ("durable", &[]),
+    ("figures", &["template"]),
     ("git", &[]),
     ("process", &[]),
     ("quantity", &[]),
@@ -22,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("client", &["address"]),
     ("artifact", &["address", "client", "template", "turn"]),
     ("local", &["address", "client", "durable", "process", "quartz", "template", "turn"]),
-    ("resource", &["address", "quantity", "quartz", "client", "template", "artifact"]),
+    ("resource", &["address", "quantity", "quartz", "client", "figures", "template", "artifact"]),
     ("state", &["address", "client", "durable", "process"]),
     ("stack", &["address", "resource", "quantity"]),
     ("engine", &["address", "quantity", "resource", "stack", "state"]),
@@ -30,8 +31,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
-            "address", "artifact", "client", "engine", "git", "local", "process", "quantity", "report", "resource",
-            "stack", "state", "template",
+            "address", "artifact", "client", "engine", "figures", "git", "local", "process", "quantity", "report",
+            "resource", "stack", "state", "template",
         ],
     ),
     ("cli", &["command"]),
@@ -209,13 +210,14 @@ fn one_file_names_the_kafka_library() {
 }
 
 #[test]
-fn one_folder_names_the_http_client() {
+fn only_the_clients_of_rest_name_the_http_client() {
     let users: BTreeSet<PathBuf> = sources()
         .into_iter()
         .filter(|(_, file)| code(file).iter().any(|it| it.1.contains("reqwest")))
         .map(|it| it.1)
         .collect();
-    let allowed = |it: &PathBuf| it.starts_with("src/client/databricks") || it == Path::new("src/client/databricks.rs");
+    let clients = ["databricks", "databricks.rs", "fabric", "fabric.rs", "http.rs"];
+    let allowed = |it: &PathBuf| clients.iter().any(|name| it.starts_with(Path::new("src/client").join(name)));
     assert!(!users.is_empty() && users.iter().all(allowed), "{users:?}");
 }
 

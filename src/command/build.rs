@@ -1,7 +1,10 @@
 //! `ecomctl build`: builds what a stack deploys, and shows what came out.
 
+mod pbip;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -31,6 +34,7 @@ use crate::{
 Examples:
   ecomctl build local
   ecomctl build staging --only function.ingest
+  ecomctl build staging --only model.sales            the project that Power BI Desktop opens
   ecomctl build staging --json | jq -r '.artifacts[].sha256'
 ")]
 pub struct Args {
@@ -39,6 +43,9 @@ pub struct Args {
     /// Build only what this resource deploys
     #[arg(long, value_name = "ADDRESS")]
     only: Option<Address>,
+    /// Write the project of a model into this folder [default: target/powerbi/STACK/NAME]
+    #[arg(long, value_name = "DIR", requires = "only", value_hint = clap::ValueHint::DirPath)]
+    out: Option<PathBuf>,
 }
 
 /// Builds, and shows what came out.
@@ -49,6 +56,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let terminal = global.terminal();
     let project = Project::open(global)?;
     let stack = project.load(&args.stack.stack)?;
+    if let Some(only) = args.only.as_ref().filter(|it| pbip::takes(it)) {
+        return pbip::run(&project, &stack, only, args.out.as_deref(), terminal);
+    }
     let mut users = requests(&stack)?;
     if let Some(only) = &args.only {
         users.retain(|_, it| it.contains(only));

@@ -1,6 +1,5 @@
 //! `ecomctl dashboard`: the numbers of the shop as a page, or as JSON.
 
-mod definitions;
 mod numbers;
 
 use std::{path::PathBuf, sync::Arc};
@@ -19,13 +18,13 @@ use crate::{
         project::{Project, StackArg},
         run::{Needs, Run},
     },
+    figures::Definitions,
     local::{
         self,
         dashboard::{self, Dashboard, Source},
     },
     report::preparing::Preparing,
 };
-use definitions::Definitions;
 use numbers::Asker;
 
 /// Where the definitions are, below `templates/`.
@@ -81,7 +80,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         return serve(&args, global, &project, source, stop).await;
     }
     let run = Run::begin(&args.stack.stack, Needs::default(), global).await?;
-    let definitions = Definitions::read(&run.cx.templates, DEFINITIONS)?;
+    let definitions = Definitions::read(&run.cx.templates, DEFINITIONS);
+    let definitions = definitions.map_err(|err| Error::new(Exit::Rejected, err))?;
     let asker = Arc::new(asker(&run, definitions, stop.clone()).await?);
     if global.json {
         let preparing = Preparing::new(run.terminal);

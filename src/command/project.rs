@@ -13,6 +13,7 @@ use crate::{
         self, Reason,
         aws::Aws,
         databricks::{self, Databricks},
+        fabric::{self, Fabric},
     },
     command::{Global, Result, access::Access, error, local},
     local::ACCOUNT,
@@ -126,6 +127,7 @@ impl Project {
         Ok(Cx {
             aws: Arc::new(aws),
             databricks: Arc::new(Databricks::new(workspace)),
+            fabric: Arc::new(Fabric::new(fabric::Target::ambient())),
             scope: Scope { stack: stack.name.clone(), account, region },
             templates: Arc::new(Templates::new(self.root.join("templates"))),
             artifacts: Arc::new(BTreeMap::new()),

@@ -142,6 +142,7 @@ impl Run {
         }
         self.cx.aws.obey(session.fence());
         self.cx.databricks.obey(session.fence());
+        self.cx.fabric.obey(session.fence());
         Ok((session, holder))
     }
 

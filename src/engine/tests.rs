@@ -122,6 +122,7 @@ fn cx() -> Cx {
     Cx {
         aws: aws.clone(),
         databricks: crate::resource::testing::databricks("http://127.0.0.1:9"),
+        fabric: crate::resource::testing::fabric("http://127.0.0.1:9"),
         scope: Scope { stack: "s".into(), account: "0".into(), region: "r".into() },
         templates: Arc::new(Templates::new("templates")),
         artifacts: Arc::default(),

@@ -25,6 +25,7 @@ use crate::{
         self, Error,
         glue::{self, Column, Database, Rows, Storage},
     },
+    template::Templates,
 };
 
 mod contract;
@@ -170,6 +171,15 @@ impl Resource for Table {
 const CATALOG: &str = "ecomctl:catalog";
 
 impl Table {
+    /// Returns what the contract promises: the table's name, what it holds, and all columns.
+    ///
+    /// # Errors
+    /// Says what is missing from the contract, or wrong in it.
+    pub(super) fn promised(&self, templates: &Templates) -> Result<(String, Option<String>, Vec<Column>)> {
+        let it = contract::read(templates, &self.contract, self.table())?;
+        Ok((self.table().to_owned(), it.comment, it.columns.into_iter().chain(it.partitions).collect()))
+    }
+
     fn table(&self) -> &str {
         self.prefix.rsplit('/').next().unwrap_or_default()
     }

@@ -7,6 +7,7 @@ use crate::{
     client::{
         aws::{Aws, Target},
         databricks::{self, Databricks},
+        fabric::{self, Fabric},
     },
     template::Templates,
 };
@@ -19,6 +20,11 @@ pub(crate) fn cx() -> Cx {
 /// Makes a client of the workspace at this address, whatever the environment says.
 pub(crate) fn databricks(host: &str) -> Arc<Databricks> {
     Arc::new(Databricks::new(databricks::Target::ambient().host(Some(host.to_owned())).token("x")))
+}
+
+/// Makes a client of Fabric at this address, whatever the environment says.
+pub(crate) fn fabric(root: &str) -> Arc<Fabric> {
+    Arc::new(Fabric::new(fabric::Target::at(root)))
 }
 
 /// Makes a context with these templates, which live as long as the folder.
@@ -37,6 +43,7 @@ pub(crate) fn cx_with(templates: &[(&str, &str)]) -> (Cx, tempfile::TempDir) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let cx = Cx {
         databricks: databricks("http://127.0.0.1:9"),
+        fabric: fabric("http://127.0.0.1:9"),
         aws: Arc::new(runtime.block_on(Aws::connect(&target))),
         scope: Scope { stack: "s".into(), account: "000000000000".into(), region: target.region },
         templates: Arc::new(Templates::new(root.path())),

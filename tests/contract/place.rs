@@ -15,6 +15,7 @@ use ecomctl::{
     client::{
         aws::{Aws, Target},
         databricks::{self, Databricks},
+        fabric::{self, Fabric},
     },
     engine::{Aim, Engine, Goal, Mandate, Observed, Plan},
     local::{self, Endpoints, Home},
@@ -80,6 +81,7 @@ impl Place {
         let cx = Cx {
             aws: Arc::new(Aws::connect(&target).await),
             databricks: Arc::new(Databricks::new(workspace)),
+            fabric: Arc::new(Fabric::new(fabric::Target::at(self.fabric.url()))),
             scope: Scope {
                 stack: stack.name.clone(),
                 account: self.endpoints.account.clone(),

@@ -1,7 +1,5 @@
 //! What Databricks says when it refuses: several shapes of body, one error.
 
-use std::time::Duration;
-
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 
@@ -62,12 +60,6 @@ pub(super) fn describe(operation: &'static str, status: StatusCode, headers: &He
     };
     let request_id = headers.get("x-request-id").and_then(|it| it.to_str().ok()).map(str::to_owned);
     Error { request_id, ..Error::new(SERVICE, operation, reason, message) }
-}
-
-/// How long the service asks to wait.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 /// Takes the code and the text out of a body, whichever of its shapes it has.

@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use rand::RngExt as _;
 use reqwest::{
     Client, Method, RequestBuilder, StatusCode,
     multipart::{Form, Part},
 };
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -17,18 +14,13 @@ use super::{Hidden, SERVICE, auth::Authority, config::Config, fault, unusable};
 use crate::client::{
     Error, Reason, Result,
     fence::{self, Gate},
+    http,
 };
 
 /// The longest that one attempt may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest wait for a connection.
-const CONNECT: Duration = Duration::from_secs(5);
 /// The most attempts.
 const ATTEMPTS: u32 = 5;
-/// The longest pause that is our own choice.
-const LONGEST: Duration = Duration::from_secs(8);
-/// The first pause; short in unit tests.
-const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 500 });
 
 /// A request to be sent.
 pub(super) struct Call<'a> {
@@ -73,21 +65,7 @@ enum Attempt {
 
 impl Connection {
     pub(super) fn new(config: Config) -> Result<Self> {
-        let mut http =
-            Client::builder().user_agent(concat!("ecomctl/", env!("CARGO_PKG_VERSION"))).connect_timeout(CONNECT);
-        http = match config.host.strip_prefix("http://") {
-            // Only plain HTTP, and to this machine alone: nothing else may see a token.
-            Some(host) if is_loopback(host) => http.no_proxy().tls_backend_preconfigured(without_roots()?),
-            Some(_) => {
-                return Err(unusable(format!("{} would send credentials in the clear: use https://", config.host)));
-            }
-            None => {
-                let tls = tls()?.with_platform_verifier().map_err(|err| broken(&err))?.with_no_client_auth();
-                http.tls_backend_preconfigured(tls).https_only(true)
-            }
-        };
-        // Redirects would carry the token elsewhere; the API has none.
-        let http = http.redirect(reqwest::redirect::Policy::none()).build().map_err(|err| broken(&err))?;
+        let http = http::client(&[&config.host]).map_err(unusable)?;
         Ok(Self { http, authority: Authority::new(&config), config })
     }
 
@@ -109,7 +87,7 @@ impl Connection {
                 Attempt::Failed(err) => return Err(err),
                 Attempt::Again { err, pause, sent } => (err, pause, sent),
             };
-            let pause = pause.unwrap_or_else(|| backoff(attempts));
+            let pause = pause.unwrap_or_else(|| http::backoff(attempts));
             if sent && !call.twice || attempts == ATTEMPTS || Instant::now() + pause >= end {
                 return Err(err);
             }
@@ -148,9 +126,9 @@ impl Connection {
         match (err.reason, status) {
             // The service did not take it.
             (_, StatusCode::TOO_MANY_REQUESTS) | (Reason::Throttled, _) => {
-                Attempt::Again { err, pause: fault::retry_after(&headers), sent: false }
+                Attempt::Again { err, pause: http::retry_after(&headers), sent: false }
             }
-            (Reason::Unavailable, _) => Attempt::Again { err, pause: fault::retry_after(&headers), sent: true },
+            (Reason::Unavailable, _) => Attempt::Again { err, pause: http::retry_after(&headers), sent: true },
             _ => Attempt::Failed(err),
         }
     }
@@ -186,43 +164,7 @@ fn parsed(operation: &'static str, body: &[u8]) -> Attempt {
     }
 }
 
-/// Describes a request without an answer. The address is left out: it may hold what was asked for.
+/// Describes a request without an answer.
 pub(super) fn unsent(operation: &'static str, err: reqwest::Error) -> Error {
-    let host = err.url().and_then(|it| it.host_str()).unwrap_or("the workspace").to_owned();
-    let err = err.without_url();
-    let mut text = err.to_string();
-    let mut source = std::error::Error::source(&err);
-    while let Some(err) = source {
-        text = format!("{text}: {err}");
-        source = err.source();
-    }
-    Error::new(SERVICE, operation, Reason::Unavailable, format!("no answer from {host}: {text}"))
-}
-
-/// Waits longer each time, and not in step with others.
-fn backoff(attempt: u32) -> Duration {
-    let base = PAUSE.saturating_mul(1 << attempt.min(6).saturating_sub(1)).min(LONGEST);
-    base + base.mul_f64(rand::rng().random_range(0.0..0.3))
-}
-
-fn broken(err: &dyn std::fmt::Display) -> Error {
-    unusable(format!("no client can be made: {err}"))
-}
-
-/// TLS with ring, as everywhere here.
-fn tls() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider);
-    builder.with_safe_default_protocol_versions().map_err(|err| broken(&err))
-}
-
-/// TLS that trusts nobody: for plain HTTP, without looking for the system's certificates.
-fn without_roots() -> Result<ClientConfig> {
-    Ok(tls()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = host.rsplit_once(':').filter(|it| it.1.bytes().all(|it| it.is_ascii_digit())).map_or(host, |it| it.0);
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    name == "localhost" || address.is_ok_and(|it| it.is_loopback())
+    Error::new(SERVICE, operation, Reason::Unavailable, http::unsent(err, "the workspace"))
 }

@@ -9,13 +9,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
-use super::definitions::{Absent, Definitions, Freshness, Sql, TILE, Tile, Visual};
 use crate::{
     client::aws::Aws,
     command::{
         self,
         query::{self, Question},
     },
+    figures::{Absent, Definitions, Freshness, Sql, TILE, Tile, Visual},
     report::rows::{self, Column},
 };
 

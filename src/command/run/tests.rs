@@ -98,6 +98,7 @@ async fn run(home: &std::path::Path) -> Run {
         cx: Cx {
             aws: Arc::new(Aws::connect(&endpoint).await),
             databricks: crate::resource::testing::databricks("http://127.0.0.1:9"),
+            fabric: crate::resource::testing::fabric("http://127.0.0.1:9"),
             scope: Scope { stack: "test".into(), account: "000000000000".into(), region: "us-east-1".into() },
             templates: Arc::new(Templates::new(home)),
             artifacts: Arc::new(BTreeMap::new()),

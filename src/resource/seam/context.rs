@@ -15,7 +15,7 @@ use super::kind::Observation;
 use crate::{
     address::{Address, AnyRef, Kinded, NameRef, Owner, Ref},
     artifact::{Artifact, Build},
-    client::{aws::Aws, databricks::Databricks},
+    client::{aws::Aws, databricks::Databricks, fabric::Fabric},
     resource::{Error, Resource, Result},
     template::Templates,
 };
@@ -84,6 +84,8 @@ pub struct Cx {
     pub aws: Arc<Aws>,
     /// The client of the Databricks workspace. Asks for no configuration before it is used.
     pub databricks: Arc<Databricks>,
+    /// The client of Fabric and Power BI. Asks for no configuration before it is used.
+    pub fabric: Arc<Fabric>,
     /// Where the stack lives.
     pub scope: Scope,
     /// The templates of the project.

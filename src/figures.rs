@@ -1,100 +1,150 @@
-//! The definitions of a dashboard: what it shows, and the SQL of each number. Asks nothing.
+//! The definitions of figures: what the dashboard and Power BI show, the SQL and the DAX of each number. Asks nothing.
 
-use std::{collections::BTreeSet, ops::Range, path::Path};
+use std::{collections::BTreeSet, ops::Range};
 
-use miette::{Diagnostic, NamedSource, SourceSpan};
+use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::{
-    command::{Error, Exit},
-    template::{self, Templates},
-};
+use crate::template::{self, Templates};
+
+pub(crate) mod dax;
+pub(crate) mod layout;
+mod mistake;
+
+pub(crate) use mistake::{Mistake, Text};
 
 /// A dashboard, as its file says.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Definitions {
+pub(crate) struct Definitions {
     /// The page's title.
-    pub(super) title: String,
+    pub(crate) title: String,
     /// The catalog, as the stack's file calls it, whose tables are asked.
-    pub(super) catalog: String,
+    pub(crate) catalog: String,
     /// The job, as the stack's file calls it, that writes the tables.
-    pub(super) job: String,
+    pub(crate) job: String,
     /// The numbers of days that can be chosen; 0 is all of the time.
-    pub(super) days: Spanned<Vec<u32>>,
+    pub(crate) days: Spanned<Vec<u32>>,
     /// The one that is shown first.
-    pub(super) first: Spanned<u32>,
+    pub(crate) first: Spanned<u32>,
     /// How old the numbers are.
-    pub(super) freshness: Freshness,
+    pub(crate) freshness: Freshness,
     /// The key figures.
     #[serde(rename = "tile")]
-    pub(super) tiles: Vec<Tile>,
+    pub(crate) tiles: Vec<Tile>,
     /// The rest.
     #[serde(rename = "visual")]
-    pub(super) visuals: Vec<Visual>,
+    pub(crate) visuals: Vec<Visual>,
+    /// The measures that Power BI has besides.
+    #[serde(rename = "measure", default)]
+    pub(crate) measures: Vec<Measure>,
     /// What cannot be shown.
     #[serde(default)]
-    pub(super) absent: Vec<Absent>,
+    pub(crate) absent: Vec<Absent>,
+}
+
+/// A figure of Power BI alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Measure {
+    pub(crate) title: Spanned<String>,
+    pub(crate) description: String,
+    pub(crate) format: Written,
+    pub(crate) dax: Spanned<String>,
+}
+
+/// How a measure is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Written {
+    /// In the currency of its rows.
+    Money,
+    /// Whole.
+    Count,
+    /// Of 1.
+    Percent,
+    /// A number of days.
+    Days,
+    /// With two digits after the point.
+    Number,
+    /// Date and time.
+    Moment,
+    /// As it is.
+    Text,
+}
+
+impl From<Format> for Written {
+    fn from(it: Format) -> Self {
+        match it {
+            Format::Money => Self::Money,
+            Format::Count => Self::Count,
+            Format::Percent => Self::Percent,
+            Format::Days => Self::Days,
+        }
+    }
 }
 
 /// How old the numbers are.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Freshness {
-    pub(super) description: String,
+pub(crate) struct Freshness {
+    pub(crate) description: String,
     /// In minutes.
-    pub(super) stale_after: u32,
-    pub(super) sql: Sql,
+    pub(crate) stale_after: u32,
+    pub(crate) sql: Sql,
 }
 
 /// A key figure: `part` / `whole`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Tile {
-    pub(super) name: Spanned<String>,
-    pub(super) title: String,
-    pub(super) description: String,
-    pub(super) format: Format,
-    pub(super) better: Better,
-    pub(super) sql: Sql,
+pub(crate) struct Tile {
+    pub(crate) name: Spanned<String>,
+    pub(crate) title: Spanned<String>,
+    pub(crate) description: String,
+    pub(crate) format: Format,
+    pub(crate) better: Better,
+    /// The same figure as a measure of Power BI; the dashboard has no use for it.
+    #[serde(skip_serializing)]
+    pub(crate) dax: Spanned<String>,
+    pub(crate) sql: Sql,
 }
 
 /// Rows, drawn.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Visual {
-    pub(super) name: Spanned<String>,
-    pub(super) title: String,
-    pub(super) description: String,
-    pub(super) form: Form,
-    pub(super) width: Width,
+pub(crate) struct Visual {
+    pub(crate) name: Spanned<String>,
+    pub(crate) title: String,
+    pub(crate) description: String,
+    pub(crate) form: Form,
+    pub(crate) width: Width,
     #[serde(default)]
-    pub(super) columns: Vec<Column>,
-    pub(super) sql: Sql,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) sql: Sql,
 }
 
 /// A column of numbers of a visual.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Column {
-    pub(super) name: String,
-    pub(super) title: String,
-    pub(super) format: Format,
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) format: Format,
 }
 
 /// A figure that the events cannot give.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Absent {
-    pub(super) title: String,
-    pub(super) reason: String,
+pub(crate) struct Absent {
+    pub(crate) title: String,
+    pub(crate) reason: String,
 }
 
 /// How a number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// In the currency of its row.
     Money,
     /// Whole.
@@ -108,7 +158,7 @@ pub(super) enum Format {
 /// Which change is a good one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Better {
+pub(crate) enum Better {
     Higher,
     Lower,
 }
@@ -116,7 +166,7 @@ pub(super) enum Better {
 /// How rows are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// By day.
     Trend,
     /// As bars, the longest first.
@@ -130,57 +180,64 @@ pub(super) enum Form {
 /// How much of the page's width it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Width {
+pub(crate) enum Width {
     Half,
     Full,
 }
 
 /// A statement, and where it stands in the file.
-pub(super) type Sql = Spanned<String>;
+pub(crate) type Sql = Spanned<String>;
 
 /// The columns of a key figure's rows.
-pub(super) const TILE: [&str; 5] = ["days", "period", "currency", "part", "whole"];
+pub(crate) const TILE: [&str; 5] = ["days", "period", "currency", "part", "whole"];
 
-/// A mistake in the definitions, shown under the line that holds it.
+/// Why definitions cannot be used.
 #[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("the dashboard's definitions are wrong at {at}: {message}")]
-#[diagnostic(code(dashboard::definitions))]
-pub(super) struct Mistake {
-    at: String,
-    message: String,
-    #[source_code]
-    text: NamedSource<String>,
-    #[label("here")]
-    span: Option<SourceSpan>,
-    #[help]
-    help: Option<String>,
+pub(crate) enum Error {
+    /// The file cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Unread(#[from] template::Error),
+    /// What it says is wrong.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Wrong(#[from] Mistake),
 }
 
 impl Definitions {
     /// Reads and checks a file below `templates/`.
     ///
     /// # Errors
-    /// [`Mistake`], or that the file cannot be read.
-    pub(super) fn read(templates: &Templates, path: &str) -> Result<Self, Error> {
-        let unread = |err: template::Error| Error::new(Exit::Rejected, err);
-        let text = templates.read(Path::new(path)).map_err(unread)?;
-        Self::parse(&text, &format!("templates/{path}")).map_err(|it| Error::new(Exit::Rejected, it))
+    /// A [`Mistake`], or that the file cannot be read.
+    pub(crate) fn read(templates: &Templates, path: &str) -> Result<Self, Error> {
+        Ok(Self::parse(&Text::read(templates, path)?)?)
     }
 
-    /// Reads and checks a text; `name` is what mistakes call it.
-    pub(super) fn parse(text: &str, name: &str) -> Result<Self, Mistake> {
-        let mistake = |message: String, span: Option<Range<usize>>, help: Option<&str>| Mistake {
-            at: place(name, text, span.as_ref()),
-            message,
-            text: NamedSource::new(name, text.to_owned()).with_language("toml"),
-            span: span.map(Into::into),
-            help: help.map(str::to_owned),
-        };
-        let read: Self = toml::from_str(text).map_err(|err| mistake(err.message().to_owned(), err.span(), None))?;
+    /// Reads and checks a text.
+    pub(crate) fn parse(text: &Text) -> Result<Self, Mistake> {
+        let read: Self = text.parse()?;
         match read.flaw() {
             None => Ok(read),
-            Some(Flaw { message, span, help }) => Err(mistake(message, Some(span), help)),
+            Some(Flaw { message, span, help }) => Err(text.mistake(message, Some(span), help)),
         }
+    }
+
+    /// Lists all measures of Power BI: those of the tiles, then those besides.
+    pub(crate) fn formulas(&self) -> Vec<Formula<'_>> {
+        let stale = self.freshness.stale_after.to_string();
+        let formula = |title, description: &str, written, dax| {
+            let filled = |it: &str| it.replace("{stale_after}", &stale);
+            Formula {
+                title,
+                description: filled(description),
+                written,
+                dax,
+                text: filled(AsRef::<String>::as_ref(dax)),
+            }
+        };
+        let tiles = self.tiles.iter().map(|it| formula(&it.title, &it.description, it.format.into(), &it.dax));
+        let besides = self.measures.iter().map(|it| formula(&it.title, &it.description, it.format, &it.dax));
+        tiles.chain(besides).collect()
     }
 
     /// Finds what the types do not rule out.
@@ -210,6 +267,15 @@ impl Definitions {
     }
 }
 
+impl Formula<'_> {
+    /// Finds where in the file a part of the text stands.
+    pub(crate) fn place(&self, file: &Text, part: &Range<usize>) -> Range<usize> {
+        let written: &String = self.dax.as_ref();
+        let filled = written.find('{').filter(|at| *written != self.text && part.end > *at);
+        if filled.is_some() { self.dax.span() } else { file.within(self.dax, part) }
+    }
+}
+
 /// What is wrong, and where.
 struct Flaw {
     message: String,
@@ -233,16 +299,21 @@ fn of_sql(sql: &Sql) -> Option<Flaw> {
     ends.then(|| Flaw::new(sql, "the statement ends with a semicolon".to_owned(), Some("leave it out")))
 }
 
-/// Writes `file:line:column`, counted from 1.
-fn place(name: &str, text: &str, span: Option<&Range<usize>>) -> String {
-    let Some(before) = span.and_then(|it| text.get(..it.start)) else { return name.to_owned() };
-    let column = before.chars().rev().take_while(|it| *it != '\n').count() + 1;
-    format!("{name}:{}:{column}", before.matches('\n').count() + 1)
+/// A measure of Power BI.
+#[derive(Clone, Debug)]
+pub(crate) struct Formula<'a> {
+    pub(crate) title: &'a Spanned<String>,
+    pub(crate) description: String,
+    pub(crate) written: Written,
+    /// As the file has it.
+    pub(crate) dax: &'a Spanned<String>,
+    /// With what stands in braces filled in.
+    pub(crate) text: String,
 }
 
 impl Visual {
     /// The columns that its rows must have.
-    pub(super) fn needs(&self) -> Vec<&str> {
+    pub(crate) fn needs(&self) -> Vec<&str> {
         let fixed: &[&str] = match self.form {
             Form::Trend => &["order_date"],
             Form::Ranking | Form::Stack => &["label"],
@@ -258,10 +329,10 @@ mod tests {
     use super::*;
     use crate::report::{self, Style};
 
-    const SALES: &str = include_str!("../../../templates/dashboards/sales.toml");
+    const SALES: &str = include_str!("../templates/dashboards/sales.toml");
 
     fn sales() -> Definitions {
-        Definitions::parse(SALES, "sales.toml").expect("no mistakes")
+        Definitions::parse(&Text::new("sales.toml", SALES)).expect("no mistakes")
     }
 
     #[test]
@@ -283,7 +354,7 @@ mod tests {
     /// The page is checked with these numbers, so they must be of these definitions.
     #[test]
     fn the_fixture_is_of_these_definitions() {
-        let text = include_str!("../../../tests/dashboard/numbers.json");
+        let text = include_str!("../tests/dashboard/numbers.json");
         let fixture: serde_json::Value = serde_json::from_str(text).expect("JSON");
         let without = |key: &str| {
             let mut all = fixture[key].clone();
@@ -308,7 +379,7 @@ mod tests {
     fn refused(from: &str, to: &str) -> String {
         assert_eq!(SALES.matches(from).count().min(1), 1, "{from} is not there");
         let text = SALES.replacen(from, to, 1);
-        let mistake = Definitions::parse(&text, "sales.toml").expect_err("refused");
+        let mistake = Definitions::parse(&Text::new("sales.toml", &text)).expect_err("refused");
         report::error::text(&mistake, Style::PLAIN)
     }
 

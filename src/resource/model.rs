@@ -1,0 +1,421 @@
+//! A semantic model of Power BI: tables over the lake, and the figures, published to a workspace of Fabric.
+//!
+//! It is made of two files, that of the figures, which the dashboard reads too, and that of the layout, and of the columns
+//! that the tables' contract promises. What the workspace has is compared with that by meaning, table by table and measure
+//! by measure, for the service writes definitions in its own way. Items carry no tags; whose a model is, and which data
+//! were loaded, stands in its description.
+
+use std::collections::BTreeMap;
+
+use futures::future::{try_join, try_join_all};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Objection, Outputs, Resource, Result, Scope, Table,
+    touched,
+};
+use crate::{
+    address::{Address, Kinded, Name, Ref},
+    client::{
+        Error,
+        fabric::{DataConnection, Details, Item, Parts, Sort},
+    },
+    template::Templates,
+};
+
+mod check;
+mod design;
+pub(super) mod mark;
+pub(crate) mod project;
+mod read;
+mod tmdl;
+
+pub(crate) use design::{Design, design, read_spec};
+use mark::Mark;
+
+/// A semantic model: tables of the lake and the figures over them, as Power BI's reports ask for them.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The workspace of Fabric that it is published to: the GUID in the workspace's address. Cannot be changed. The
+    /// service principal must be a member of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
+    /// The file below `templates/` that says which tables it has, how they are joined, and the pages of its reports. It names
+    /// the file of the figures. Default: `powerbi/sales.toml`.
+    #[serde(default = "usual")]
+    pub layout: String,
+    /// The tables of the lake that the file may use.
+    pub tables: Vec<Ref<Table>>,
+    /// Where Power BI asks for the rows: `athena` or `redshift`.
+    pub source: Source,
+    /// Whether rows are copied into the model by refreshes (`import`), or asked for each time (`direct_query`). Default:
+    /// `import`.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The connection of Fabric through which the service reaches the source: its GUID. Left out, what is bound stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+    /// Whether a changed model is refreshed at once, and the refresh awaited. Default: `true`.
+    #[serde(default = "yes")]
+    pub refresh: bool,
+}
+
+/// Where Power BI asks for the rows.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    /// Athena, by its ODBC driver: a gateway stands between the service and AWS.
+    Athena(Athena),
+    /// Redshift, whose external schema lists the same tables.
+    Redshift(Redshift),
+}
+
+/// Athena as the gateway's machine knows it.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Athena {
+    /// The system DSN on the gateway's machine. Default: `ecomctl`.
+    #[serde(default = "dsn")]
+    pub dsn: String,
+    /// Athena's data catalog. Default: `AwsDataCatalog`.
+    #[serde(default = "catalog")]
+    pub catalog: String,
+}
+
+/// A cluster or workgroup of Redshift.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redshift {
+    /// Host and port, such as `sales.123456789012.eu-central-1.redshift-serverless.amazonaws.com:5439`.
+    pub server: String,
+    /// The database.
+    pub database: String,
+    /// The external schema over the gold tables.
+    pub schema: String,
+}
+
+/// How rows come into a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Copied by refreshes.
+    #[default]
+    Import,
+    /// Asked for each time.
+    DirectQuery,
+}
+
+/// A model as the workspace has it.
+#[derive(Debug)]
+pub struct LiveModel {
+    workspace: String,
+    item: Item,
+    definition: Value,
+    connections: Vec<DataConnection>,
+}
+
+impl LiveModel {
+    /// Its identifier.
+    pub(crate) fn id(&self) -> &str {
+        &self.item.id
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        Mark::read(&self.item.description)
+    }
+}
+
+fn usual() -> String {
+    "powerbi/sales.toml".to_owned()
+}
+
+fn dsn() -> String {
+    "ecomctl".to_owned()
+}
+
+fn catalog() -> String {
+    "AwsDataCatalog".to_owned()
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// A file of a definition or a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// With slashes.
+    pub(crate) path: String,
+    pub(crate) text: String,
+}
+
+impl Part {
+    pub(crate) fn new(path: impl Into<String>, text: String) -> Self {
+        Self { path: path.into(), text }
+    }
+
+    pub(crate) fn json(path: impl Into<String>, it: &impl Serialize) -> Self {
+        // Plain data with string keys, which always serialize.
+        let text = serde_json::to_string_pretty(it).unwrap_or_default() + "\n";
+        Self::new(path, text)
+    }
+
+    fn below(self, folder: &str) -> Self {
+        Self { path: format!("{folder}/{}", self.path), ..self }
+    }
+}
+
+/// Makes of parts what the client sends.
+pub(crate) fn sent(parts: Vec<Part>) -> Parts {
+    parts.into_iter().map(|it| (it.path, it.text.into_bytes())).collect()
+}
+
+/// What a model is made from: what the stack says, and files of the project.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ground<'a> {
+    pub(crate) specs: &'a BTreeMap<Address, Value>,
+    pub(crate) templates: &'a Templates,
+    pub(crate) scope: &'a Scope,
+}
+
+impl<'a> Ground<'a> {
+    pub(crate) fn of(cx: &'a Cx) -> Self {
+        Self { specs: &cx.specs, templates: &cx.templates, scope: &cx.scope }
+    }
+
+    fn spec<K: Kinded + serde::de::DeserializeOwned>(&self, of: &Ref<K>) -> Result<K> {
+        self.read(&of.address())
+    }
+
+    /// Reads what the stack says of one resource.
+    pub(crate) fn read<T: serde::de::DeserializeOwned>(&self, address: &Address) -> Result<T> {
+        let spec = self.specs.get(address).ok_or_else(|| KindError::NotReady(address.clone()))?;
+        read_spec(spec).map_err(|err| KindError::Unusable(format!("the spec of {address} cannot be read: {err}")))
+    }
+}
+
+impl Resource for Model {
+    const FIELDS: &'static [(&'static str, Field)] = &[("connection", Field::Defaulted)];
+    const OUTPUTS: &'static [&'static str] = &["id", "name", "workspace"];
+    type Live = LiveModel;
+
+    fn physical_name(&self, scope: &Scope, name: &str) -> String {
+        physical(self.workspace.as_deref(), scope, name)
+    }
+
+    fn check(&self) -> Vec<Flaw> {
+        let mut flaws = workspace_flaws("model", self.workspace.as_deref());
+        if self.tables.is_empty() {
+            flaws.push(Flaw::new("/tables", "a model needs tables").help("name tables of the stack: `[daily_sales]`"));
+        }
+        if let Some(it) = self.connection.as_deref().filter(|it| !is_guid(it)) {
+            let flaw = Flaw::new("/connection", format!("`{it}` is no GUID"));
+            flaws.push(flaw.help("Fabric shows it in the settings of a connection, as its identifier"));
+        }
+        flaws
+    }
+
+    fn desired(&self, cx: &Cx) -> Result<Desired> {
+        let mut definition = read::shown(&tmdl::parts(&self.design(cx, "model")?));
+        if self.refresh {
+            definition["data"] = read::data(&definition).into();
+        }
+        let workspace = self.workspace.clone().unwrap_or_default();
+        let mut desired = Desired::default().with("workspace", workspace).with("definition", definition);
+        if let Some(it) = &self.connection {
+            desired = desired.with("connection", it.to_lowercase());
+        }
+        Ok(desired)
+    }
+
+    async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveModel>>> {
+        let found = find(cx, Sort::Model, names).await?;
+        let lives = found.into_iter().map(|it| async {
+            let Some((workspace, item)) = it else { return Ok(None) };
+            let both = try_join(
+                cx.fabric.definition(&workspace, Sort::Model, &item.id),
+                cx.fabric.connections(&workspace, &item.id),
+            );
+            let Some((parts, connections)) = Error::missing_is_none(both.await)? else { return Ok(None) };
+            Ok(Some(LiveModel { workspace, item, definition: read::shown(&received(parts)), connections }))
+        });
+        try_join_all(lives).await
+    }
+
+    fn observed(live: &LiveModel) -> Value {
+        let mut definition = live.definition.clone();
+        if let Some(data) = live.mark().and_then(|it| it.data) {
+            definition["data"] = data.into();
+        }
+        let bound = live.connections.iter().find_map(|it| it.id.as_deref()).map(str::to_lowercase);
+        json!({ "workspace": live.workspace, "definition": definition, "connection": bound })
+    }
+
+    fn identity(live: &LiveModel) -> Identity {
+        Identity { id: Some(live.item.id.clone()), ownership: mark::ownership(live.mark()) }
+    }
+
+    fn outputs(live: &LiveModel) -> Outputs {
+        let (id, name) = (live.item.id.clone(), live.item.display_name.clone());
+        Outputs::from([("id", id), ("name", name), ("workspace", live.workspace.clone())])
+    }
+
+    fn objections(&self, _cx: &Cx, _live: &LiveModel, changes: &[Change]) -> Vec<Objection> {
+        moved(changes)
+    }
+
+    /// Leaves connection and data to the first update.
+    async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
+        let (workspace, display) = place(&name.physical);
+        let parts = sent(tmdl::parts(&self.design(cx, display)?));
+        let about = Mark::of(&name.owner).to_string();
+        Ok(cx.fabric.create(workspace, Sort::Model, display, &about, &parts).await?)
+    }
+
+    async fn update(&self, cx: &Cx, name: &Name, live: &LiveModel, changes: &[Change]) -> Result<()> {
+        let (workspace, id) = (live.workspace.as_str(), live.id());
+        let touched = touched(changes);
+        let mut mark = Mark { data: live.mark().and_then(|it| it.data), ..Mark::of(&name.owner) };
+        if touched.contains("tags") {
+            cx.fabric.describe(workspace, Sort::Model, id, &mark.to_string()).await?;
+        }
+        let design = self.design(cx, &live.item.display_name)?;
+        let parts = tmdl::parts(&design);
+        let data = read::data(&read::shown(&parts));
+        if changes.iter().any(|it| it.is("definition") && it.field != "definition.data") {
+            cx.fabric.define(workspace, Sort::Model, id, &sent(parts)).await?;
+        }
+        if let Some(connection) = self.connection.as_deref().filter(|_| touched.contains("connection")) {
+            self.bind(cx, live, connection).await?;
+        }
+        if self.refresh && mark.data.as_deref() != Some(&data) {
+            if let Some(why) = cx.fabric.refresh(workspace, id).await? {
+                return Err(KindError::Refused {
+                    message: format!("{} is published, and its refresh failed: {why}", live.item.display_name),
+                    help: "mend what it says (tables that no run has written yet, the gateway, its DSN), then run the same \
+                           command again; `refresh: false` leaves refreshing to a schedule"
+                        .to_owned(),
+                });
+            }
+            mark.data = Some(data);
+            cx.fabric.describe(workspace, Sort::Model, id, &mark.to_string()).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx, _name: &Name, live: &LiveModel) -> Result<()> {
+        Ok(Error::missing_is_done(cx.fabric.delete(&live.workspace, Sort::Model, live.id()).await)?)
+    }
+}
+
+impl Model {
+    /// Makes the model of what the files say.
+    ///
+    /// # Errors
+    /// All mistakes in them.
+    pub(crate) fn design(&self, cx: &Cx, name: &str) -> Result<Design> {
+        design(&Ground::of(cx), self, name)
+    }
+
+    /// Binds every source of the model to the connection: it has one.
+    async fn bind(&self, cx: &Cx, live: &LiveModel, connection: &str) -> Result<()> {
+        let to = cx.fabric.connection_of(connection).await?;
+        // Before the first binding the service may list no source; then it is the one that the queries name.
+        let named = Details { sort: self.source.sort().to_owned(), path: self.source.path() };
+        let mut sources: Vec<&Details> = live.connections.iter().map(|it| &it.connection_details).collect();
+        if sources.is_empty() {
+            sources.push(&named);
+        }
+        for source in sources {
+            cx.fabric.bind(&live.workspace, live.id(), &to, source).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    /// As Fabric calls this sort of source.
+    const fn sort(&self) -> &'static str {
+        match self {
+            Self::Athena(_) => "AmazonAthena",
+            Self::Redshift(_) => "AmazonRedshift",
+        }
+    }
+
+    /// As Fabric names the source.
+    fn path(&self) -> String {
+        match self {
+            Self::Athena(it) => it.dsn.clone(),
+            Self::Redshift(it) => format!("{};{}", it.server, it.database),
+        }
+    }
+}
+
+/// Returns the name at the provider: `<workspace>/<stack>-<name>`.
+pub(super) fn physical(workspace: Option<&str>, scope: &Scope, name: &str) -> String {
+    format!("{}/{}", workspace.unwrap_or_default(), scope.physical(name))
+}
+
+/// Parts a physical name into workspace and name.
+pub(super) fn place(physical: &str) -> (&str, &str) {
+    physical.split_once('/').unwrap_or(("", physical))
+}
+
+pub(super) fn workspace_flaws(kind: &str, workspace: Option<&str>) -> Vec<Flaw> {
+    match workspace {
+        Some(it) if is_guid(it) => Vec::new(),
+        Some(it) => {
+            let flaw = Flaw::new("/workspace", format!("`{it}` is no GUID"));
+            vec![flaw.help("it follows `groups/` in the workspace's address, such as app.powerbi.com/groups/<GUID>")]
+        }
+        None => {
+            let flaw = Flaw::new("", format!("a {kind} needs a `workspace` to be published to"));
+            let help = format!("name the workspace's GUID, or, for a stack without Power BI, say `{kind}: null`");
+            vec![flaw.help(help)]
+        }
+    }
+}
+
+fn is_guid(it: &str) -> bool {
+    it.len() == 36 && uuid::Uuid::try_parse(it).is_ok()
+}
+
+/// Items are not moved between workspaces.
+pub(super) fn moved(changes: &[Change]) -> Vec<Objection> {
+    let object = |it: &Change| Objection {
+        field: it.field.clone(),
+        reason: "an item of Fabric cannot move to another workspace".to_owned(),
+        help: "take it out of the file, run `up`, and put it back with the new workspace".to_owned(),
+    };
+    changes.iter().filter(|it| it.is("workspace")).map(object).collect()
+}
+
+/// Finds items by identifier, else by name, with one list for each workspace.
+pub(super) async fn find(cx: &Cx, sort: Sort, names: &[Name]) -> Result<Vec<Option<(String, Item)>>> {
+    let mut lists: BTreeMap<&str, Vec<Item>> = BTreeMap::new();
+    for it in names {
+        lists.entry(place(&it.physical).0).or_default();
+    }
+    let all = lists.keys().map(|it| async move { Ok::<_, Error>((*it, cx.fabric.items(it, sort).await?)) });
+    let lists: BTreeMap<&str, Vec<Item>> = try_join_all(all).await?.into_iter().collect();
+    let found = |name: &Name| {
+        let (workspace, display) = place(&name.physical);
+        let items = lists.get(workspace)?;
+        let known = items.iter().find(|it| name.id.as_deref() == Some(&it.id));
+        let item = known.or_else(|| items.iter().find(|it| it.display_name == display))?;
+        Some((workspace.to_owned(), item.clone()))
+    };
+    Ok(names.iter().map(found).collect())
+}
+
+/// Makes texts of what the service sent; what is no text, such as a picture, is none of ours.
+pub(super) fn received(parts: Parts) -> Vec<Part> {
+    let text = |(path, content)| Some(Part { path, text: String::from_utf8(content).ok()? });
+    parts.into_iter().filter_map(text).collect()
+}
+
+#[cfg(test)]
+mod tests;
