@@ -322,6 +322,20 @@ fn what_leaves_last_leaves_after_what_it_needs() {
 }
 
 #[test]
+fn a_plan_tells_what_is_interrupted_and_what_is_left_behind() {
+    let rig = Rig::new();
+    let sized = |size| stack(&sketch(&[("right", "r", size, 0, &[]), ("topic", "a", size, 0, &[])]));
+    runtime().block_on(async {
+        assert!(rig.plan(&sized(1)).await.notes.is_empty(), "what is made anew interrupts nobody");
+        assert!(rig.run(&sized(1), Goal::Up).await.expect("not killed").is_complete());
+        assert_eq!(rig.plan(&sized(2)).await.notes, ["right.r: `size` restarts it"]);
+        assert!(rig.plan(&sized(1)).await.notes.is_empty());
+        let (plan, _) = rig.aimed(&sized(1), Goal::Teardown).await;
+        assert_eq!(plan.notes, ["right.r leaves behind a copy"]);
+    });
+}
+
+#[test]
 fn a_replacement_is_followed_by_what_needs_it() {
     let rig = Rig::new();
     let parts = |flavour| stack(&sketch(&[("job", "a", 1, flavour, &[]), ("job", "b", 1, 0, &[])]));

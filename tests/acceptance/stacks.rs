@@ -29,7 +29,7 @@ fn every_stack_is_sound_and_can_be_drawn() {
         assert!(checked.out.contains(name), "{}", checked.out);
         let drawn = program.run(["--project", PROJECT, "graph", name]);
         assert_eq!(drawn.code, 0, "{}", drawn.err);
-        assert!(drawn.out.contains("function.ingest"), "{}", drawn.out);
+        assert!(drawn.out.contains("function__ingest"), "{}", drawn.out);
     }
 }
 

@@ -2,6 +2,11 @@
 //!
 //! `tests/fixtures/<kind>.yaml` is a whole stack with the kind in it; `<kind>.update.yaml`, where there is one, the same
 //! addresses with other values.
+//!
+//! What answers: ministack for networks, parameter groups, roles, functions, buckets, secrets, log groups, notifications and
+//! Glue; the local cloud's own gateway for clusters, topics, triggers, databases, alarms, dashboards, workgroups and
+//! schedules; its own workspace for Databricks. States that these pass over (a NAT gateway that is pending or failed, a
+//! database that fails) are proven beside the kinds, without any peer.
 
 #![expect(
     clippy::expect_used,

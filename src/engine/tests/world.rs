@@ -133,6 +133,12 @@ impl Kind for Fake {
     fn leaves_last(&self) -> bool {
         self.section == "right"
     }
+    fn interrupts(&self, field: &str) -> Option<&'static str> {
+        (self.section == "right" && field == "size").then_some("restarts it")
+    }
+    fn leaves_behind(&self, _: &Name, _: &Observation) -> Option<String> {
+        (self.section == "right").then(|| "a copy".to_owned())
+    }
     fn schema(&self, _: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::Schema::default()
     }

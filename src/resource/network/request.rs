@@ -56,10 +56,7 @@ pub(super) async fn complete(
         work.internet(&zones).await?;
     }
     work.private_routes(&tables).await?;
-    if spec.gateways() == 0 || live.nats.len() > spec.gateways() as usize {
-        work.less_internet().await?;
-    }
-    Ok(())
+    work.less_internet().await
 }
 
 impl Work<'_> {
@@ -375,26 +372,19 @@ impl Work<'_> {
     /// Takes away the gateways that are too many, and the whole way to the internet where there shall be none.
     async fn less_internet(&self) -> Result<()> {
         let count = self.spec.gateways();
-        let kept = |part: &str| {
-            let number = part.rsplit('_').next().and_then(|it| it.parse::<u32>().ok());
-            number.is_some_and(|it| it <= count)
-        };
-        for (_, nat) in self.live.nats.iter().filter(|it| !kept(it.0)) {
-            let form = Form::new().with("NatGatewayId", &nat.nat_gateway_id);
-            Error::missing_is_done(self.ec2().run("DeleteNatGateway", &form).await)?;
+        let beyond = self.live.beyond(count);
+        for nat in &beyond.nats {
+            Error::missing_is_done(self.ec2().run("DeleteNatGateway", &Form::new().with("NatGatewayId", nat)).await)?;
         }
         // The rest is in use until the gateways are gone.
-        if self.live.nats.keys().any(|it| !kept(it)) {
+        if !beyond.nats.is_empty() {
             return Ok(());
         }
-        for (_, address) in self.live.addresses.iter().filter(|it| !kept(it.0)) {
-            let form = Form::new().with("AllocationId", &address.allocation_id);
-            Error::missing_is_done(self.ec2().run("ReleaseAddress", &form).await)?;
+        for address in &beyond.addresses {
+            Error::missing_is_done(self.ec2().run("ReleaseAddress", &Form::new().with("AllocationId", address)).await)?;
         }
-        let public = self.live.subnets.iter().filter(|it| it.0.starts_with("public_") && !kept(it.0));
-        for (_, subnet) in public {
-            let form = Form::new().with("SubnetId", &subnet.subnet_id);
-            Error::missing_is_done(self.ec2().run("DeleteSubnet", &form).await)?;
+        for subnet in &beyond.subnets {
+            Error::missing_is_done(self.ec2().run("DeleteSubnet", &Form::new().with("SubnetId", subnet)).await)?;
         }
         if count == 0 {
             if let Some(table) = self.live.tables.get("public") {
