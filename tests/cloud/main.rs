@@ -178,23 +178,13 @@ async fn diff_works_while_another_run_is_at_work(place: &Place) {
 async fn teardown_asks_first(place: &Place) {
     for args in [&["teardown", STACK][..], &["teardown", STACK, "--yes"]] {
         let refused = place.run(args).await.exits(9).changes_nothing("teardown without consent");
-        let command = format!("ecomctl teardown {STACK} {}", consent(place).await.join(" "));
+        let command = format!("ecomctl teardown {STACK} {}", place.consent().await.join(" "));
         assert!(refused.err.contains(&command), "it can be copied as it stands: {}", refused.err);
     }
 }
 
-/// Asks the program which flags give consent to everything.
-pub(crate) async fn consent(place: &Place) -> Vec<String> {
-    let refused = place.run(&["teardown", STACK, "--json"]).await.exits(9);
-    let error = refused.err.lines().filter_map(|it| serde_json::from_str::<serde_json::Value>(it).ok());
-    let help = error.filter_map(|it| Some(it["error"]["help"].as_str()?.to_owned())).next_back();
-    let help = help.unwrap_or_else(|| panic!("{}", refused.err));
-    let (_, flags) = help.split_once(&format!("ecomctl teardown {STACK} ")).expect("the command");
-    flags.split(' ').map(str::to_owned).collect()
-}
-
 pub(crate) async fn teardown_leaves_nothing(place: &Place) {
-    let flags = consent(place).await;
+    let flags = place.consent().await;
     assert!(flags.iter().any(|it| it == "database.shop") && flags.iter().any(|it| it == "bucket.lake"), "{flags:?}");
     let args = ["teardown", STACK].into_iter().chain(flags.iter().map(String::as_str)).collect::<Vec<_>>();
     let ended = place.run(&args).await.exits(0);

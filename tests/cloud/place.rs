@@ -26,13 +26,63 @@ use tokio::process::{Child, Command};
 use crate::{
     asked::Asked,
     fault::Fault,
-    proxy::{Mode, Point, Proxy, Watch},
+    proxy::{Kept, Mode, Point, Proxy, Watch},
 };
 
 /// The stack that is deployed.
 pub(crate) const STACK: &str = "test";
 /// The longest that one run may take.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What the update adds to the stack's file.
+const UPDATE: &str = "
+  log_group:
+    ingest:
+      retention: 60d
+    extra:
+      retention: 7d
+  bucket:
+    lake:
+      lifecycle:
+        unfinished:
+          abort_uploads_after: 2d
+  trigger:
+    orders:
+      batch_size: 1500
+  job:
+    medallion:
+      timeout: 3h
+    maintenance: null
+  dashboard:
+    pipeline:
+      uses:
+        - function.ingest
+        - trigger.orders
+        - trigger.order_details
+        - trigger.payments
+        - trigger.customers
+        - database.shop
+        - job.medallion
+        - table.daily_sales
+        - table.product_sales
+        - table.payment_outcomes
+        - table.customer_segments
+        - table.cohort_retention
+        - table.order_facts
+  catalog:
+    gold:
+      description: What others read
+  workgroup:
+    analytics:
+      scan_limit: 200GiB
+";
+
+/// What it changes within the file: more memory; and nothing watches the job that goes.
+const CHANGES: [(&str, &str); 3] = [
+    ("    ingest:\n      architecture", "    ingest:\n      memory: 512MiB\n      architecture"),
+    ("DATABRICKS_HOST: null }", "DATABRICKS_HOST: null, JOB_MAINTENANCE: null }"),
+    ("  alarm:\n", "  alarm:\n    maintenance_failed: null\n    maintenance_late: null\n    maintenance_slow: null\n"),
+];
 
 /// A local cloud of the tests' own, and a project on it.
 pub(crate) struct Place {
@@ -57,6 +107,8 @@ pub(crate) struct Ended {
     pub(crate) out: String,
     pub(crate) err: String,
     pub(crate) asked: Vec<Asked>,
+    /// What it asked of AWS as it came, where that is kept.
+    pub(crate) kept: Vec<Kept>,
     /// How many of its requests failed on purpose.
     pub(crate) failures: usize,
     /// What it was to die at.
@@ -165,6 +217,16 @@ impl Place {
         self.watch(project, PATIENCE * 2, args, Mode::Watch).await
     }
 
+    /// Asks the program which flags give consent to everything.
+    pub(crate) async fn consent(&self) -> Vec<String> {
+        let refused = self.run(&["teardown", STACK, "--json"]).await.exits(9);
+        let error = refused.err.lines().filter_map(|it| serde_json::from_str::<serde_json::Value>(it).ok());
+        let help = error.filter_map(|it| Some(it["error"]["help"].as_str()?.to_owned())).next_back();
+        let help = help.unwrap_or_else(|| panic!("{}", refused.err));
+        let (_, flags) = help.split_once(&format!("ecomctl teardown {STACK} ")).expect("the command");
+        flags.split(' ').map(str::to_owned).collect()
+    }
+
     /// Writes a stack's file.
     pub(crate) fn define(&self, stack: &str, text: &str) {
         fs::write(self.project().join(format!("stacks/{stack}.yaml")), text).expect("written");
@@ -192,6 +254,7 @@ impl Place {
             err,
             asked: watch.seen(),
             point: watch.point(),
+            kept: watch.kept(),
             failures: watch.failures(),
             elapsed: begun.elapsed(),
         }
@@ -274,6 +337,16 @@ impl Place {
             }
         }
         found
+    }
+
+    /// Changes the stack's file into another shape: some is changed, some is new, some goes.
+    pub(crate) fn update(&self) {
+        self.edit(|it| {
+            CHANGES.iter().fold(it.to_owned(), |file, (from, to)| {
+                assert_eq!(file.matches(from).count(), 1, "{from} in {file}");
+                file.replace(from, to)
+            }) + UPDATE
+        });
     }
 
     /// Changes the stack's file, and returns what it was.

@@ -73,6 +73,8 @@ impl std::fmt::Display for Point {
 pub(crate) enum Mode {
     /// It is watched.
     Watch,
+    /// It is watched, and what it asks of AWS is kept as it came.
+    Keep,
     /// It dies at its first request that nobody died at, at one of the moments, as far as these are of the share.
     Kill(Share),
     /// Each of its requests that did not fail like this before does so once.
@@ -107,6 +109,7 @@ pub(crate) struct Run {
     seen: Mutex<Vec<Asked>>,
     /// What the client dies at.
     point: Mutex<Option<Point>>,
+    kept: Mutex<Vec<Kept>>,
     /// Whether the client is dying: nothing that it asks for from then on is heard of.
     sprung: AtomicBool,
     /// Whether requests are passed on; else they wait.
@@ -130,6 +133,29 @@ impl Drop for Doom {
         let run = Arc::clone(&self.0);
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move { run.kill().await });
+        }
+    }
+}
+
+/// A request as it came.
+#[derive(Clone, Debug, serde::Serialize)]
+pub(crate) struct Kept {
+    method: String,
+    /// The path and the query.
+    target: String,
+    headers: BTreeMap<String, String>,
+    /// The body, in base64.
+    body: String,
+}
+
+impl Kept {
+    fn new(head: &Parts, body: &[u8]) -> Self {
+        let text = |it: &header::HeaderValue| String::from_utf8_lossy(it.as_bytes()).into_owned();
+        Self {
+            method: head.method.to_string(),
+            target: head.uri.path_and_query().map_or("/", |it| it.as_str()).to_owned(),
+            headers: head.headers.iter().map(|(name, it)| (name.to_string(), text(it))).collect(),
+            body: base64::Engine::encode(&base64::engine::general_purpose::STANDARD, body),
         }
     }
 }
@@ -175,6 +201,7 @@ impl Proxy {
             mode,
             seen: Mutex::default(),
             point: Mutex::default(),
+            kept: Mutex::default(),
             sprung: AtomicBool::new(false),
             open: watch::Sender::new(true),
             under_way: Mutex::default(),
@@ -215,6 +242,11 @@ impl Watch {
     /// Returns what the client was to die at.
     pub(crate) fn point(&self) -> Option<Point> {
         lock(&self.run.point).clone()
+    }
+
+    /// Returns what was asked of AWS as it came, where that is kept.
+    pub(crate) fn kept(&self) -> Vec<Kept> {
+        lock(&self.run.kept).clone()
     }
 
     /// Returns how many requests failed on purpose.
@@ -275,6 +307,9 @@ async fn answer(
     let body = body.to_bytes();
     let asked = Asked::read(&head, &body, workspace, &lock(&run.shared.names));
     lock(&run.seen).push(asked.clone());
+    if run.mode == Mode::Keep && !workspace {
+        lock(&run.kept).push(Kept::new(&head, &body));
+    }
     // A client that is gone, or no longer wants to know, takes back nothing that it asked for; nor does it escape.
     let task = tokio::spawn(Arc::clone(&run).settle(asked, workspace, head, body));
     lock(&run.under_way).push(task.abort_handle());
@@ -322,7 +357,7 @@ impl Run {
             return Fate::Held;
         }
         match self.mode {
-            Mode::Watch => Fate::Passes,
+            Mode::Watch | Mode::Keep => Fate::Passes,
             Mode::Fail(fault) => {
                 let fails = fault.concerns(asked) && lock(&self.shared.failed).insert((asked.clone(), fault));
                 if fails { Fate::Fails(fault) } else { Fate::Passes }

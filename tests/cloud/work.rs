@@ -1,7 +1,6 @@
 //! What is swept: making the pipeline, changing it, and deleting it.
 
 use crate::{
-    consent,
     place::{Ended, Place, STACK},
     teardown_leaves_nothing, world,
 };
@@ -17,56 +16,6 @@ pub(crate) enum Work {
     Teardown,
 }
 
-/// What the update adds to the stack's file.
-const UPDATE: &str = "
-  log_group:
-    ingest:
-      retention: 60d
-    extra:
-      retention: 7d
-  bucket:
-    lake:
-      lifecycle:
-        unfinished:
-          abort_uploads_after: 2d
-  trigger:
-    orders:
-      batch_size: 1500
-  job:
-    medallion:
-      timeout: 3h
-    maintenance: null
-  dashboard:
-    pipeline:
-      uses:
-        - function.ingest
-        - trigger.orders
-        - trigger.order_details
-        - trigger.payments
-        - trigger.customers
-        - database.shop
-        - job.medallion
-        - table.daily_sales
-        - table.product_sales
-        - table.payment_outcomes
-        - table.customer_segments
-        - table.cohort_retention
-        - table.order_facts
-  catalog:
-    gold:
-      description: What others read
-  workgroup:
-    analytics:
-      scan_limit: 200GiB
-";
-
-/// What it changes within the file: more memory; and nothing watches the job that goes.
-const CHANGES: [(&str, &str); 3] = [
-    ("    ingest:\n      architecture", "    ingest:\n      memory: 512MiB\n      architecture"),
-    ("DATABRICKS_HOST: null }", "DATABRICKS_HOST: null, JOB_MAINTENANCE: null }"),
-    ("  alarm:\n", "  alarm:\n    maintenance_failed: null\n    maintenance_late: null\n    maintenance_slow: null\n"),
-];
-
 impl Work {
     pub(crate) const ALL: [Self; 3] = [Self::Up, Self::Update, Self::Teardown];
 
@@ -76,7 +25,7 @@ impl Work {
             Self::Up | Self::Update => vec!["up".to_owned(), STACK.to_owned()],
             Self::Teardown => {
                 let verb = ["teardown".to_owned(), STACK.to_owned()];
-                verb.into_iter().chain(consent(place).await).collect()
+                verb.into_iter().chain(place.consent().await).collect()
             }
         }
     }
@@ -88,12 +37,7 @@ impl Work {
             place.forget();
         }
         if self == Self::Update {
-            place.edit(|it| {
-                CHANGES.iter().fold(it.to_owned(), |file, (from, to)| {
-                    assert_eq!(file.matches(from).count(), 1, "{from} in {file}");
-                    file.replace(from, to)
-                }) + UPDATE
-            });
+            place.update();
         }
     }
 
