@@ -333,7 +333,7 @@ impl Model {
     async fn bind(&self, cx: &Cx, live: &LiveModel, connection: &str) -> Result<()> {
         let to = cx.fabric.connection_of(connection).await?;
         // Before the first binding the service may list no source; then it is the one that the queries name.
-        let named = Details { sort: self.source.sort().to_owned(), path: self.source.path() };
+        let named = self.source.details();
         let there = cx.fabric.connections(&live.workspace, live.id()).await?;
         let mut sources: Vec<&Details> = there.iter().map(|it| &it.connection_details).collect();
         if sources.is_empty() {
@@ -347,20 +347,13 @@ impl Model {
 }
 
 impl Source {
-    /// As Fabric calls this sort of source.
-    const fn sort(&self) -> &'static str {
-        match self {
-            Self::Athena(_) => "AmazonAthena",
-            Self::Redshift(_) => "AmazonRedshift",
-        }
-    }
-
-    /// As Fabric names the source.
-    fn path(&self) -> String {
-        match self {
-            Self::Athena(it) => it.dsn.clone(),
-            Self::Redshift(it) => format!("{};{}", it.server, it.database),
-        }
+    /// As Fabric names the source: what it is, and where.
+    pub(crate) fn details(&self) -> Details {
+        let (sort, path) = match self {
+            Self::Athena(it) => ("AmazonAthena", it.dsn.clone()),
+            Self::Redshift(it) => ("AmazonRedshift", format!("{};{}", it.server, it.database)),
+        };
+        Details { sort: sort.to_owned(), path }
     }
 }
 

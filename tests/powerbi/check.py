@@ -72,8 +72,9 @@ def main():
 def stack(project):
     """A project with the templates and contracts of this one, and a stack with nothing but the model and what it needs."""
     (project / "stacks").mkdir(parents=True)
-    for name in ["templates", "notebooks"]:
-        (project / name).symlink_to(ROOT / name)
+    # Contracts are found beside the templates, so these are copies.
+    shutil.copytree(ROOT / "templates", project / "templates")
+    (project / "notebooks").symlink_to(ROOT / "notebooks")
     contract = "notebooks/src/ecom_pipeline/contracts/gold.json"
     names = json.loads((ROOT / contract).read_text())
     tables = [f"    {it}: {{ catalog: gold, bucket: lake, prefix: gold/{it}, contract: {contract} }}" for it in names]

@@ -134,9 +134,11 @@ class World:
                 it = self.operations[id]
                 it["looks"] += 1
                 status = "Running" if it["looks"] == 1 else "Succeeded"
-                headers = {"Retry-After": "0"}
-                if status == "Succeeded" and it["result"] is not None:
-                    headers["Location"] = f"{self.host}/v1/operations/{id}/result"
+                headers = {"Retry-After": "0", "Location": f"{self.host}/v1/operations/{id}"}
+                if status == "Succeeded":
+                    headers["Location"] += "/result"
+                    if it["result"] is None:
+                        del headers["Location"]
                 return 200, {"status": status, "percentComplete": 50 * it["looks"]}, headers
             case ["GET", "v1", "operations", id, "result"]:
                 result = self.operations[id]["result"]
