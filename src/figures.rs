@@ -386,9 +386,9 @@ mod tests {
     #[test]
     fn mistakes_are_shown_under_their_line() {
         let shown = refused("format = \"count\"", "format = \"number\"");
-        assert!(shown.contains("sales.toml:47:10: unknown variant `number`, expected one of `money`"), "{shown}");
+        assert!(shown.contains("sales.toml:51:10: unknown variant `number`, expected one of `money`"), "{shown}");
         let shown = refused("better = \"higher\"", "beter = \"higher\"");
-        assert!(shown.contains("sales.toml:36:1: unknown field `beter`"), "{shown}");
+        assert!(shown.contains("sales.toml:39:1: unknown field `beter`"), "{shown}");
         let shown = refused("name = \"paid_orders\"", "name = \"net_sales\"");
         assert!(shown.contains("the name `net_sales` is taken"), "{shown}");
         let shown = refused("first = 30", "first = 31");

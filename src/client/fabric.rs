@@ -273,4 +273,6 @@ fn unusable(message: impl Into<String>) -> Error {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! `ecomctl doctor`: what this machine has and lacks.
 
+mod powerbi;
+
 use crate::{
     command::{Exit, Global, Result, error, local, project::Project},
     local::doctor::{Check, check},
@@ -8,22 +10,33 @@ use crate::{
 
 /// Check what this machine needs, and say how to install what is missing
 ///
-/// Exits with 5 when something that is needed is missing.
+/// With a stack, also what its Power BI models and reports need of Fabric. Exits with 5 when something that is needed is
+/// missing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ecomctl doctor
+  ecomctl doctor staging              also the workspace and the connection of its Power BI model
   ecomctl doctor --json
 ")]
-pub struct Args {}
+pub struct Args {
+    /// The stack whose needs are checked besides
+    #[arg(value_name = "STACK", add = clap_complete::ArgValueCompleter::new(super::completions::stacks))]
+    stack: Option<String>,
+}
 
 /// Shows the checks.
 ///
 /// # Errors
 /// Says that there is no project.
-pub async fn run(_: Args, global: &Global) -> Result<Exit> {
+pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let terminal = global.terminal();
-    let checks = check(&local::home(&Project::open(global)?.home)?).await;
+    let project = Project::open(global)?;
+    let stack = args.stack.as_deref().map(|it| project.load(it)).transpose()?;
+    let mut checks = check(&local::home(&project.home)?).await;
+    if let Some(it) = &stack {
+        checks.extend(powerbi::checks(it).await);
+    }
     if terminal.json {
         terminal.print(&serde_json::to_string(&checks).map_err(error::internal)?);
     } else {

@@ -35,6 +35,9 @@ mod tmdl;
 pub(crate) use design::{Design, design, read_spec};
 use mark::Mark;
 
+/// What stands for the data of a model that is refreshed by others.
+const UNREFRESHED: &str = "unrefreshed";
+
 /// A semantic model: tables of the lake and the figures over them, as Power BI's reports ask for them.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -220,9 +223,7 @@ impl Resource for Model {
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
         let mut definition = read::shown(&tmdl::parts(&self.design(cx, "model")?));
-        if self.refresh {
-            definition["data"] = read::data(&definition).into();
-        }
+        definition["data"] = self.data(&definition).into();
         let workspace = self.workspace.clone().unwrap_or_default();
         let mut desired = Desired::default().with("workspace", workspace).with("definition", definition);
         if let Some(it) = &self.connection {
@@ -284,15 +285,18 @@ impl Resource for Model {
         }
         let design = self.design(cx, &live.item.display_name)?;
         let parts = tmdl::parts(&design);
-        let data = read::data(&read::shown(&parts));
-        if changes.iter().any(|it| it.is("definition") && it.field != "definition.data") {
+        let data = self.data(&read::shown(&parts));
+        let defines = changes.iter().any(|it| it.is("definition") && it.field != "definition.data");
+        if defines {
             cx.fabric.define(workspace, Sort::Model, id, &sent(parts)).await?;
         }
-        if let Some(connection) = self.connection.as_deref().filter(|_| touched.contains("connection")) {
-            self.bind(cx, live, connection).await?;
+        // Another source is not reached through what the former one was bound to.
+        if let Some(it) = self.connection.as_deref().filter(|_| defines || touched.contains("connection")) {
+            self.bind(cx, live, it).await?;
         }
-        if self.refresh && mark.data.as_deref() != Some(&data) {
-            if let Some(why) = cx.fabric.refresh(workspace, id).await? {
+        if mark.data.as_deref() != Some(&data) {
+            let failed = if self.refresh { cx.fabric.refresh(workspace, id).await? } else { None };
+            if let Some(why) = failed {
                 return Err(KindError::Refused {
                     message: format!("{} is published, and its refresh failed: {why}", live.item.display_name),
                     help: "mend what it says (tables that no run has written yet, the gateway, its DSN), then run the same \
@@ -320,12 +324,18 @@ impl Model {
         design(&Ground::of(cx), self, name)
     }
 
+    /// What identifies the data that the model shall hold.
+    fn data(&self, shown: &Value) -> String {
+        if self.refresh { read::data(shown) } else { UNREFRESHED.to_owned() }
+    }
+
     /// Binds every source of the model to the connection: it has one.
     async fn bind(&self, cx: &Cx, live: &LiveModel, connection: &str) -> Result<()> {
         let to = cx.fabric.connection_of(connection).await?;
         // Before the first binding the service may list no source; then it is the one that the queries name.
-        let named = Details { sort: self.source.sort().to_owned(), path: self.source.path() };
-        let mut sources: Vec<&Details> = live.connections.iter().map(|it| &it.connection_details).collect();
+        let named = self.source.details();
+        let there = cx.fabric.connections(&live.workspace, live.id()).await?;
+        let mut sources: Vec<&Details> = there.iter().map(|it| &it.connection_details).collect();
         if sources.is_empty() {
             sources.push(&named);
         }
@@ -337,20 +347,13 @@ impl Model {
 }
 
 impl Source {
-    /// As Fabric calls this sort of source.
-    const fn sort(&self) -> &'static str {
-        match self {
-            Self::Athena(_) => "AmazonAthena",
-            Self::Redshift(_) => "AmazonRedshift",
-        }
-    }
-
-    /// As Fabric names the source.
-    fn path(&self) -> String {
-        match self {
-            Self::Athena(it) => it.dsn.clone(),
-            Self::Redshift(it) => format!("{};{}", it.server, it.database),
-        }
+    /// As Fabric names the source: what it is, and where.
+    pub(crate) fn details(&self) -> Details {
+        let (sort, path) = match self {
+            Self::Athena(it) => ("AmazonAthena", it.dsn.clone()),
+            Self::Redshift(it) => ("AmazonRedshift", format!("{};{}", it.server, it.database)),
+        };
+        Details { sort: sort.to_owned(), path }
     }
 }
 

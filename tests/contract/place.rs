@@ -3,8 +3,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -28,9 +29,10 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// A local cloud of the tests' own.
+/// A local cloud of the tests' own, and what stands in for Fabric, which it does not have.
 pub(crate) struct Place {
     endpoints: Endpoints,
+    fabric: Fabricated,
     dir: TempDir,
 }
 
@@ -48,7 +50,7 @@ impl Place {
         let home = Home::with_program(dir.path(), Path::new(env!("CARGO_BIN_EXE_ecomctl"))).expect("a home");
         let home = home.with_software(&scratch().join("software")).expect("software").with_free_ports();
         let endpoints = local::ensure(&home, &|it| eprintln!("{} {}", it.part, it.message)).await.expect("starts");
-        Self { endpoints, dir }
+        Self { endpoints, fabric: Fabricated::start(), dir }
     }
 
     /// Loads a fixture as the stack of this name.
@@ -81,7 +83,7 @@ impl Place {
         let cx = Cx {
             aws: Arc::new(Aws::connect(&target).await),
             databricks: Arc::new(Databricks::new(workspace)),
-            fabric: Arc::new(Fabric::new(fabric::Target::at(self.fabric.url()))),
+            fabric: Arc::new(Fabric::new(fabric::Target::at(&self.fabric.url))),
             scope: Scope {
                 stack: stack.name.clone(),
                 account: self.endpoints.account.clone(),
@@ -95,6 +97,31 @@ impl Place {
         };
         let file = self.dir.path().join(format!("{name}.json"));
         Stage { stack, cx, store: Arc::new(FileStore::new(&file)), file }
+    }
+}
+
+/// Fabric and Power BI as `tests/powerbi/fabric.py` plays them.
+struct Fabricated {
+    child: Child,
+    url: String,
+}
+
+impl Fabricated {
+    fn start() -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/powerbi/fabric.py");
+        let mut child = Command::new("python3");
+        let child = child.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = child.spawn().expect("python3 runs");
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut url).expect("it says where it is");
+        Self { child, url: url.trim().to_owned() }
+    }
+}
+
+impl Drop for Fabricated {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 

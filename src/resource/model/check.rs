@@ -92,6 +92,29 @@ impl<'a> Names<'a> {
     }
 }
 
+/// Names the visuals that show a measure, or one that needs it.
+fn shown_by(layout: &Layout, all: &BTreeMap<&str, Vec<Reference>>, measure: &str) -> String {
+    let mut needing = BTreeSet::from([measure]);
+    loop {
+        let needs = |them: &[Reference]| {
+            them.iter().any(|it| matches!(&it.to, Target::Measure(name) if needing.contains(name.as_str())))
+        };
+        let more: Vec<&str> = all.iter().filter(|it| !needing.contains(it.0) && needs(it.1)).map(|it| *it.0).collect();
+        if more.is_empty() {
+            break;
+        }
+        needing.extend(more);
+    }
+    let visuals = layout.pages.iter().flat_map(|page| page.visuals.iter().map(move |it| (page, it)));
+    let shows = |it: &crate::figures::layout::Visual| {
+        it.fields.values().flatten().any(|it| needing.contains(it.as_ref().as_str()))
+    };
+    let names =
+        visuals.filter(|it| shows(it.1)).map(|(page, it)| format!("{}/{}", page.name.as_ref(), it.name.as_ref()));
+    let names: Vec<String> = names.collect();
+    if names.is_empty() { String::new() } else { format!("; it breaks the visuals {}", names.join(", ")) }
+}
+
 /// The mistakes found so far.
 pub(super) struct Check<'a> {
     files: &'a Files,
@@ -168,7 +191,7 @@ impl<'a> Check<'a> {
 
     fn measures(&mut self, formulas: &[Formula<'a>]) {
         let files = self.files;
-        let (mut seen, mut all) = (BTreeSet::new(), BTreeMap::new());
+        let (mut seen, mut all, mut broken) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
         for it in formulas {
             let title: &String = it.title.as_ref();
             if !seen.insert(title.to_lowercase()) || title.eq_ignore_ascii_case(HOME_COLUMN) {
@@ -180,9 +203,12 @@ impl<'a> Check<'a> {
             if let Ok(them) = &found {
                 all.insert(title.as_str(), them.clone());
             }
-            for (message, help, part) in self.of_formula(found) {
-                self.figures(it.place(&files.figures_text, &part), format!("`{title}`: {message}"), help.as_deref());
-            }
+            broken.extend(self.of_formula(found).into_iter().map(|it_is| (it, it_is)));
+        }
+        for (it, (message, help, part)) in broken {
+            let shown = shown_by(&files.layout, &all, it.title.as_ref());
+            let message = format!("`{}`: {message}{shown}", it.title.as_ref());
+            self.figures(it.place(&files.figures_text, &part), message, help.as_deref());
         }
         let of = |name: &str| all.get(name).map(Vec::as_slice);
         let mut told = BTreeSet::new();

@@ -74,13 +74,18 @@ fn expressions(design: &Design) -> String {
     design.parameters.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
+/// Adds to a text.
+fn put(text: &mut String, more: String) {
+    text.push_str(&more);
+}
+
 fn model(design: &Design) -> String {
     let mut text = "model Model\n\tculture: en-US\n\tdefaultPowerBIDataSourceVersion: powerBI_V3\n\
                     \tdiscourageImplicitMeasures\n\tsourceQueryCulture: en-US\n\n\
                     annotation __PBI_TimeIntelligenceEnabled = 0\n\n"
         .to_owned();
     for it in &design.tables {
-        text += &format!("ref table {}\n", quoted(&it.name));
+        put(&mut text, format!("ref table {}\n", quoted(&it.name)));
     }
     text
 }
@@ -96,57 +101,60 @@ fn relationships(design: &Design) -> String {
 
 fn table(design: &Design, it: &Table) -> String {
     let mut text = described("", &it.description);
-    text += &format!("table {}\n\tlineageTag: {}\n", quoted(&it.name), lineage(&["table", &it.name]));
+    put(&mut text, format!("table {}\n\tlineageTag: {}\n", quoted(&it.name), lineage(&["table", &it.name])));
     if it.dates {
         text += "\tdataCategory: Time\n";
     }
     if it.name == design.home {
         for it in &design.measures {
-            text += &measure(it);
+            put(&mut text, measure(it));
         }
     }
     for column in &it.columns {
-        text += &self::column(it, column);
+        put(&mut text, self::column(it, column));
     }
     let (how, mode, source) = match &it.rows {
         Rows::Query { m, direct } => ("m", if *direct { "directQuery" } else { "import" }, m),
         Rows::Formula(dax) => ("calculated", "import", dax),
     };
-    text += &format!(
-        "\n\tpartition {} = {how}\n\t\tmode: {mode}\n\t\tsource ={}\n",
-        quoted(&it.name),
-        expression(source, 4)
+    put(
+        &mut text,
+        format!(
+            "\n\tpartition {} = {how}\n\t\tmode: {mode}\n\t\tsource ={}\n",
+            quoted(&it.name),
+            expression(source, 4)
+        ),
     );
     text
 }
 
 fn measure(it: &Measure) -> String {
     let mut text = format!("\n{}", described("\t", &it.description));
-    text += &format!("\tmeasure {} ={}\n", quoted(&it.name), expression(&it.dax, 3));
+    put(&mut text, format!("\tmeasure {} ={}\n", quoted(&it.name), expression(&it.dax, 3)));
     if let Some(format) = it.format {
-        text += &format!("\t\tformatString: {format}\n");
+        put(&mut text, format!("\t\tformatString: {format}\n"));
     }
     text + &format!("\t\tlineageTag: {}\n", lineage(&["measure", &it.name]))
 }
 
 fn column(table: &Table, it: &Column) -> String {
     let mut text = format!("\n{}", described("\t", it.description.as_deref().unwrap_or_default()));
-    text += &format!("\tcolumn {}\n\t\tdataType: {}\n", quoted(&it.name), it.data_type);
+    put(&mut text, format!("\tcolumn {}\n\t\tdataType: {}\n", quoted(&it.name), it.data_type));
     let mut flag = |set: bool, name: &str| {
         if set {
-            text += &format!("\t\t{name}\n");
+            put(&mut text, format!("\t\t{name}\n"));
         }
     };
     flag(it.hidden, "isHidden");
     flag(matches!(table.rows, Rows::Formula(_)), "isNameInferred");
     flag(it.key, "isKey");
     if let Some(category) = &it.category {
-        text += &format!("\t\tdataCategory: {category}\n");
+        put(&mut text, format!("\t\tdataCategory: {category}\n"));
     }
     if let Some(format) = &it.format {
-        text += &format!("\t\tformatString: {format}\n");
+        put(&mut text, format!("\t\tformatString: {format}\n"));
     }
-    text += &format!("\t\tlineageTag: {}\n", lineage(&["column", &table.name, &it.name]));
+    put(&mut text, format!("\t\tlineageTag: {}\n", lineage(&["column", &table.name, &it.name])));
     text + &format!("\t\tsummarizeBy: none\n\t\tsourceColumn: {}\n", it.source)
 }
 

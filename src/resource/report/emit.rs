@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::pbir::{
-    Field, Object, PageFile, Position, Projection, Property, Query, Role, Shown, Sort, SortDefinition, VisualFile,
-    schema, text, truth,
+    Field, Object, PageFile, Position, Projection, Property, Query, Role, Shown, Sort, SortDefinition, SyncGroup,
+    VisualFile, schema, text, truth,
 };
 use crate::{
     figures::{
@@ -108,6 +108,11 @@ fn visual<'a>(design: &Design, order: usize, it: &'a Visual) -> impl Serialize +
             query: query(design, it),
             objects: objects(design, it),
             visual_container_objects: [("title", title)].into(),
+            sync_group: (form == Form::Slicer).then(|| SyncGroup {
+                group_name: it.name.as_ref().clone(),
+                field_changes: true,
+                filter_changes: true,
+            }),
             drill_filter_other_visuals: true,
         },
     }

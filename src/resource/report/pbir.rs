@@ -58,7 +58,18 @@ pub(super) struct Shown {
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub(super) objects: IndexMap<&'static str, [Object; 1]>,
     pub(super) visual_container_objects: IndexMap<&'static str, [Object; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sync_group: Option<SyncGroup>,
     pub(super) drill_filter_other_visuals: bool,
+}
+
+/// Slicers that are one: what is chosen in the one is chosen in all of the group.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SyncGroup {
+    pub(super) group_name: String,
+    pub(super) field_changes: bool,
+    pub(super) filter_changes: bool,
 }
 
 /// Settings of one part of a visual.
