@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::Value;
 
 use super::prices::Prices;
-use crate::quantity::Size;
+use crate::{
+    quantity::Size,
+    resource::{Network, network::Internet},
+};
 
 /// The hours of a month, as AWS's own calculator has them.
 pub(super) const HOURS: f64 = 730.0;
@@ -99,14 +102,15 @@ fn database(spec: &Value, prices: &Prices) -> Found {
 
 /// Counts gateways and endpoints, not what passes through them.
 fn network(spec: &Value, prices: &Prices) -> Found {
-    let zones = number(spec, "zones", 3);
-    let gateways = match spec["internet"].as_str() {
-        Some("one_gateway") => 1.0,
-        Some("gateway_per_zone") => zones,
-        _ => 0.0,
+    // What the file leaves out has defaults that cost something.
+    let network: Network = serde_json::from_value(spec.clone()).map_err(|err| err.to_string())?;
+    let zones = f64::from(network.zones);
+    let gateways = match network.internet {
+        Internet::None => 0.0,
+        Internet::OneGateway => 1.0,
+        Internet::GatewayPerZone => zones,
     };
-    let endpoints = spec["endpoints"].as_array().map_or(0, Vec::len);
-    let endpoints = f64::from(u32::try_from(endpoints).unwrap_or(u32::MAX));
+    let endpoints = f64::from(u32::try_from(network.endpoints.len()).unwrap_or(u32::MAX));
     let gateway = price(prices.gateway_hour, "gateway_hour")? + price(prices.address_hour, "address_hour")?;
     let hourly = gateways * gateway + endpoints * zones * price(prices.endpoint_hour, "endpoint_hour")?;
     let what = format!("{gateways} NAT gateways, {endpoints} endpoints in {zones} zones; not what passes");
