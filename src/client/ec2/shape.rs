@@ -294,6 +294,14 @@ impl Made {
     }
 }
 
+impl Route {
+    /// Whether it leads out of the network: neither to what lies in it nor to an endpoint.
+    pub fn leads_out(&self) -> bool {
+        let within = self.gateway_id == "local" || self.gateway_id.starts_with("vpce-");
+        !within && !self.destination_cidr_block.is_empty()
+    }
+}
+
 impl Done {
     /// The first refusal in it: code and words. An item without a code is a plain success list.
     pub fn refused(&self) -> Option<(&str, &str)> {

@@ -324,8 +324,7 @@ impl LiveNetwork {
 
     /// Where packets go, in the words of the spec.
     pub(super) fn routes(&self, table: &RouteTable) -> Vec<String> {
-        let own = table.routes.item.iter().filter(|it| it.gateway_id != "local" && !it.gateway_id.starts_with("vpce-"));
-        let own = own.filter(|it| !it.destination_cidr_block.is_empty());
+        let own = table.routes.item.iter().filter(|it| it.leads_out());
         let mut ways: Vec<String> = own.map(|it| self.way(it)).collect();
         let s3 = self.endpoints.get(S3).is_some_and(|it| it.route_tables.item.contains(&table.route_table_id));
         ways.extend(s3.then(|| S3.to_owned()));

@@ -351,9 +351,8 @@ impl Work<'_> {
             return Ok(());
         }
         let routes = known.map(|it| it.routes.item.as_slice()).unwrap_or_default();
-        let own = routes.iter().filter(|it| it.gateway_id != "local" && !it.gateway_id.starts_with("vpce-"));
         let mut there = false;
-        for route in own.filter(|it| !it.destination_cidr_block.is_empty()) {
+        for route in routes.iter().filter(|it| it.leads_out()) {
             if route.destination_cidr_block == EVERYWHERE && !wanted.is_empty() {
                 there = true;
                 continue;
