@@ -90,10 +90,12 @@ pub(super) async fn build(call: &Call<'_>) -> Result<Vec<Program>, Error> {
         command.args(["--config", &flags]);
     }
     command.args(call.packages.iter().flat_map(|it| ["--package", it]));
+    let mut command = bound(&command);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(start)?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (programs, output) = tokio::join!(messages(stdout, total, call), diagnostics(stderr, call.progress));
     let status = child.wait().await.map_err(start)?;
+    drop(stdin);
     if status.success() {
         return Ok(programs);
     }
@@ -217,6 +219,29 @@ fn clean(mut command: Command, root: &Path) -> Command {
     command
 }
 
+/// Waits for the program, and meanwhile for the end of standard input: then the whole group of processes is ended.
+const WATCHED: &str = "exec 3<&0; \"$@\" 3<&- </dev/null & program=$!; \
+                       (cat <&3; kill -s TERM 0) >/dev/null 2>&1 & exec 3<&- </dev/null; wait \"$program\"";
+
+/// A command that ends with this process, however that ends, and takes all with it that it started: compilers outlive a
+/// cargo that is killed. Its standard input is to be held for as long as it may run.
+fn bound(command: &Command) -> Command {
+    let inner = command.as_std();
+    let mut outer = Command::new("sh");
+    outer.args(["-c", WATCHED, "sh"]).arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(it) => outer.env(name, it),
+            None => outer.env_remove(name),
+        };
+    }
+    if let Some(dir) = inner.get_current_dir() {
+        outer.current_dir(dir);
+    }
+    outer.stdin(Stdio::piped()).process_group(0).kill_on_drop(true);
+    outer
+}
+
 fn start(cause: std::io::Error) -> Error {
     Error::Start { program: "cargo".into(), cause, help: GET_RUST }
 }
@@ -224,6 +249,40 @@ fn start(cause: std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_started_ends_with_who_started_it() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 1000 & echo $!; wait"]);
+        let mut child = bound(&command).stdout(Stdio::piped()).spawn().expect("started");
+        let stdin = child.stdin.take();
+        let mut lines = BufReader::new(child.stdout.take().expect("output")).lines();
+        let sleeper = lines.next_line().await.expect("read").expect("a number");
+        let lives = || {
+            let stat = std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
+            // One that nobody has taken note of yet is over, too.
+            stat.rsplit(") ").next().is_some_and(|it| !it.is_empty() && !it.starts_with('Z'))
+        };
+        assert!(lives());
+        // As when this process is killed: the kernel closes what it held, and nothing of it runs any more.
+        drop(stdin);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while lives() {
+            assert!(std::time::Instant::now() < deadline, "{sleeper} goes on");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn how_a_command_ends_is_told() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo out; exit 7"]).env("A", "b");
+        let mut command = bound(&command);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
+        let _stdin = child.stdin.take();
+        let output = child.wait_with_output().await.expect("ended");
+        assert_eq!((output.status.code(), output.stdout), (Some(7), b"out\n".to_vec()));
+    }
 
     #[tokio::test]
     async fn waiting_and_linking_are_told() {

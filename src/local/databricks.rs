@@ -35,7 +35,7 @@ use call::{Answer, Reply};
 use destination::Destinations;
 use job::Jobs;
 use log::Log;
-use permission::Permissions;
+use permission::{Permissions, directory::Directories};
 use policy::Policies;
 use run::{RunApi, store::Runs};
 use runner::{Place, Runner};
@@ -94,6 +94,7 @@ struct Server {
     runs: RunApi,
     jobs: Arc<Jobs>,
     permissions: Permissions,
+    directories: Directories,
     secrets: Arc<Secrets>,
     policies: Policies,
     destinations: Arc<Destinations>,
@@ -164,7 +165,9 @@ impl Server {
             Arc::clone(&destinations),
         )
         .map_err(records)?;
+        let directories = Records::open(path("directories.json")).map_err(records)?;
         let server = Self {
+            directories: Directories::new(directories, Arc::clone(&workspace)),
             workspace,
             runs: RunApi::new(Arc::clone(&jobs), runs, runner.clone(), address),
             permissions: Permissions::new(permissions, Arc::clone(&jobs)),
@@ -192,6 +195,9 @@ impl Server {
             ("GET", ["api", "2.0", "preview", "scim", "v2", "Me"]) => caller.me(),
             (_, ["api", "2.0", "workspace", verb]) => self.workspace.answer(verb, &call, &head.headers).await,
             (_, ["api", "2.0", "secrets", rest @ ..]) => self.secrets.answer(rest, &call, caller).await,
+            (_, ["api", "2.0", "permissions", "directories", id, rest @ ..]) => {
+                self.directories.answer(id, rest, &call).await
+            }
             (_, ["api", "2.0", "permissions", "jobs", id, rest @ ..]) => {
                 self.permissions.answer(id, rest, &call, caller).await
             }

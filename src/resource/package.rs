@@ -2,9 +2,10 @@
 //! Python file of it.
 //!
 //! Each content lies at a path of its own that never changes (`<folder>/<hash>/<file>`), because clusters remember
-//! libraries by their paths and a run under way may still need the old one. The folder lies in `/Shared`, which every
-//! principal that a job may run as can read without a grant. Workspace files carry no tags, so a small file beside the
-//! contents says whose they are, and which is in force.
+//! libraries by their paths and a run under way may still need the old one. The folder lies in `/ecomctl`: in `/Shared`
+//! every user of the workspace may write, and no permission on a folder there takes that away (Databricks' documentation,
+//! "Access control lists"), while at the root only administrators make folders. Everybody may read it, as jobs may run as
+//! anybody. Workspace files carry no tags, so a small file beside the contents says whose they are, and which is in force.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -17,7 +18,7 @@ use super::{
     Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Outputs, Resource, Result, Scope, Tags, touched,
 };
 use crate::{
-    address::Name,
+    address::{Address, Name},
     artifact::{Artifact, Build},
     client::{
         Error, Reason,
@@ -32,6 +33,8 @@ use version::{Marker, Version};
 
 /// The name of the file that says whose a folder is.
 const MARKER: &str = "owner.json";
+/// The folder of all packages.
+const ROOT: &str = "/ecomctl";
 
 /// Code that jobs run: a wheel, or a notebook or Python file. Uploaded to a path that is named by its content; older
 /// ones are removed once no job and no run of the workspace uses them.
@@ -60,7 +63,7 @@ pub struct LivePackage {
 /// What of a package is referred to in a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uploaded {
-    /// Its path, as libraries are named: `/Workspace/Shared/…`.
+    /// Its path, as libraries are named: `/Workspace/ecomctl/…`.
     pub path: String,
     /// Whether it is a wheel.
     pub wheel: bool,
@@ -130,7 +133,17 @@ impl Resource for Package {
 
     /// Leaves the content to the first update: what says whose the folder is comes before anything in it.
     async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
-        cx.databricks.make_folder(&name.physical).await?;
+        cx.databricks.make_folder(&name.physical).await.map_err(|err| match err.reason {
+            Reason::Denied => KindError::Refused {
+                message: format!("{} cannot be made: {err}", name.physical),
+                help: format!(
+                    "let an administrator of the workspace make the folder {ROOT} and give CAN_MANAGE on it to whoever \
+                     deploys; then run the same command again"
+                ),
+            },
+            _ => err.into(),
+        })?;
+        cx.databricks.let_users_read(&name.physical).await?;
         let marker = Marker { tags: cx.tags(&name.owner), current: None };
         Ok(cx.databricks.import(marker.file(&name.physical, false)).await?)
     }
@@ -186,7 +199,9 @@ impl Package {
     /// Says that it was not built.
     pub fn uploaded(&self, cx: &Cx, name: &str) -> Result<Uploaded> {
         let version = Version::of(self.artifact(cx)?)?;
-        let path = version.full(&folder(&cx.scope, name));
+        // One that is there stays where it is.
+        let live = cx.output(&Address::new("package", name), "folder").ok();
+        let path = version.full(&live.unwrap_or_else(|| folder(&cx.scope, name)));
         Ok(Uploaded { path, wheel: self.wheel.is_some(), notebook: version.notebook })
     }
 
@@ -197,7 +212,7 @@ impl Package {
 }
 
 fn folder(scope: &Scope, name: &str) -> String {
-    format!("/Shared/ecomctl/{}/{name}", scope.stack)
+    format!("{ROOT}/{}/{name}", scope.stack)
 }
 
 fn is_within(path: &Path) -> bool {

@@ -155,6 +155,12 @@ async fn pages_put_together_are_the_table(lake: &Lake) {
         assert_eq!(rows, lake.rows);
         assert_eq!(sizes.len(), (ROWS + 1).div_ceil(usize::try_from(most).expect("a size")));
     }
+    // What is kept on the way is not what counts: a result that is gone is gone.
+    let output = done.result_configuration().and_then(|it| it.output_location()).expect("a place").to_owned();
+    let key = output.split_once(&format!("{}/", lake.bucket)).expect("in the bucket").1;
+    lake.aws.s3().delete_object().bucket(&lake.bucket).key(key).send().await.expect("deleted");
+    let gone = lake.aws.athena().get_query_results().query_execution_id(&id).send().await.expect_err("no result");
+    assert!(gone.into_service_error().is_invalid_request_exception());
 }
 
 fn clients_that_are_not_ours_see_the_same(on: &Endpoints, lake: &Lake) {

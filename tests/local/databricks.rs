@@ -143,6 +143,8 @@ pub(crate) fn permissions_have_one_owner(sdk: &Sdk) {
     assert_eq!((&seen["none"], &seen["two"]), (&one, &one));
     assert_eq!(seen["after"], json!([["a@b", "IS_OWNER"], admins, ["users", "CAN_VIEW"]]));
     assert_eq!(seen["no job"][1], "RESOURCE_DOES_NOT_EXIST");
+    assert_eq!(seen["folder"], json!([admins, ["users", "CAN_READ"]]));
+    assert_eq!(seen["shared"], json!([admins, ["users", "CAN_MANAGE"]]), "whoever made it");
 }
 
 pub(crate) fn secrets_are_kept(sdk: &Sdk) {

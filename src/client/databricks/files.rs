@@ -56,6 +56,17 @@ impl Databricks {
         self.put("workspace/mkdirs", Method::POST, "/api/2.0/workspace/mkdirs", body).await.map(drop)
     }
 
+    /// Lets every user of the workspace read what lies in a folder. Nobody loses anything by it.
+    ///
+    /// # Errors
+    /// [`Reason::Missing`] when there is no such folder.
+    pub async fn let_users_read(&self, folder: &str) -> Result<()> {
+        let id = self.object(folder).await?.object_id;
+        let body = json!({ "access_control_list": [{ "group_name": "users", "permission_level": "CAN_READ" }] });
+        let path = format!("/api/2.0/permissions/directories/{id}");
+        self.put("permissions/update", Method::PATCH, &path, body).await.map(drop)
+    }
+
     /// Puts a file or notebook into the workspace.
     ///
     /// # Errors

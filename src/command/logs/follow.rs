@@ -51,14 +51,26 @@ impl Follower {
 
 /// Makes identifiers for events that come without: the stream, the moment, the line, and which of the equal ones it is.
 /// They are the same at every reading, since reading begins between moments.
-pub(super) fn identified(streams: Vec<(String, i64, String)>) -> Vec<Event> {
-    let mut seen: BTreeMap<(String, i64, String), usize> = BTreeMap::new();
-    let event = |it: (String, i64, String)| {
-        let (stream, at, text) = it.clone();
-        let n = seen.entry(it).and_modify(|it| *it += 1).or_insert(0);
-        Event { at, id: format!("{stream}/{at}/{n}/{text}"), text }
-    };
-    streams.into_iter().map(event).collect()
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    seen: BTreeMap<(String, i64, String), usize>,
+    newest: i64,
+}
+
+impl Numbers {
+    /// Identifies the events of the next page of one reading.
+    pub(super) fn identified(&mut self, page: Vec<(String, i64, String)>) -> Vec<Event> {
+        let event = |it: (String, i64, String)| {
+            let (stream, at, text) = it.clone();
+            let n = self.seen.entry(it).and_modify(|it| *it += 1).or_insert(0);
+            self.newest = self.newest.max(at);
+            Event { at, id: format!("{stream}/{at}/{n}/{text}"), text }
+        };
+        let events = page.into_iter().map(event).collect();
+        // Pages follow each other in time.
+        self.seen.retain(|it, _| it.1 >= self.newest - LATE);
+        events
+    }
 }
 
 #[cfg(test)]
@@ -94,9 +106,12 @@ mod tests {
     #[test]
     fn equal_lines_of_one_moment_are_told_apart() {
         let line = |at| ("s".to_owned(), at, "x".to_owned());
-        let ids: BTreeSet<String> = identified(vec![line(1), line(1), line(2)]).into_iter().map(|it| it.id).collect();
-        assert_eq!(ids.len(), 3);
-        let again = identified(vec![line(1), line(1)]);
+        let mut pages = Numbers::default();
+        let mut all = pages.identified(vec![line(1)]);
+        all.extend(pages.identified(vec![line(1), line(2)]));
+        let ids: BTreeSet<String> = all.into_iter().map(|it| it.id).collect();
+        assert_eq!(ids.len(), 3, "also of two pages");
+        let again = Numbers::default().identified(vec![line(1), line(1)]);
         assert!(again.iter().all(|it| ids.contains(&it.id)));
     }
 
@@ -131,6 +146,14 @@ mod tests {
                         };
                         let part = there.iter().enumerate().filter_map(part).collect();
                         shown.extend(follower.take(part, now).into_iter().map(|it| it.id));
+                    }
+                    // It comes in pages.
+                    3 => {
+                        let mut there = there;
+                        there.sort_by_key(|it| it.at);
+                        for page in there.chunks(7) {
+                            shown.extend(follower.take(page.to_vec(), now).into_iter().map(|it| it.id));
+                        }
                     }
                     _ => shown.extend(follower.take(there, now).into_iter().map(|it| it.id)),
                 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     AGAIN, Filter,
-    follow::{Event, Follower, identified},
+    follow::{Event, Follower, Numbers},
 };
 use crate::{
     address::Address,
@@ -31,20 +31,21 @@ pub(super) async fn show(run: &Run, document: &Document, address: &Address, filt
     let mut follower = Follower::new(filter.since.as_millisecond());
     let (mut pause, mut told) = (AGAIN, false);
     loop {
-        match events(&run.cx.aws, &group, follower.from()).await {
-            Ok(Some(events)) => {
-                pause = AGAIN;
-                for event in follower.take(events, Timestamp::now().as_millisecond()) {
-                    let at = Timestamp::from_millisecond(event.at).map(|it| format!("{it:.3}")).unwrap_or_default();
-                    filter.show(&at, event.text.trim_end());
-                }
+        let from = follower.from();
+        let mut show = |events: Vec<Event>| {
+            for event in follower.take(events, Timestamp::now().as_millisecond()) {
+                let at = Timestamp::from_millisecond(event.at).map(|it| format!("{it:.3}")).unwrap_or_default();
+                filter.show(&at, event.text.trim_end());
             }
-            Ok(None) if told => (),
-            Ok(None) => {
+        };
+        match read(&run.cx.aws, &group, from, &mut show).await {
+            Ok(true) => pause = AGAIN,
+            Ok(false) if told => (),
+            Ok(false) => {
                 run.terminal.remark("empty", &format!("there is no log group {group} yet{}", hint(address)));
                 told = true;
             }
-            // Nothing was passed over: the next read begins where this one would have.
+            // Nothing is passed over: the next read begins where this one came to.
             Err(err) if filter.follow && matches!(err.reason, Reason::Throttled | Reason::Unavailable) => {
                 pause = (pause * 2).min(LONGEST);
             }
@@ -76,19 +77,25 @@ pub(in crate::command) fn group_of(config: Option<&LoggingConfig>, physical: &st
     config.and_then(|it| it.log_group()).map_or_else(|| format!("/aws/lambda/{physical}"), str::to_owned)
 }
 
-/// Reads the events since a moment, of whichever streams the group has by now; `None` while there is no such group.
-async fn events(aws: &Aws, group: &str, from: i64) -> Result<Option<Vec<Event>>, Error> {
-    let pages = aws.logs().filter_log_events().log_group_name(group).start_time(from).into_paginator().send();
-    let found: Result<Vec<_>, _> = pages.try_collect().await.map_err(Error::aws("logs", "FilterLogEvents"));
-    let Some(pages) = Error::missing_is_none(found)? else { return Ok(None) };
-    let (mut events, mut nameless) = (Vec::new(), Vec::new());
-    for it in pages.into_iter().flat_map(|it| it.events.unwrap_or_default()) {
-        let (at, text) = (it.timestamp.unwrap_or_default(), it.message.unwrap_or_default());
-        match it.event_id.filter(|it| !it.is_empty()) {
-            Some(id) => events.push(Event { at, id, text }),
-            None => nameless.push((it.log_stream_name.unwrap_or_default(), at, text)),
+/// Reads the events since a moment, of whichever streams the group has by now, page by page; says whether there is such a
+/// group.
+async fn read(aws: &Aws, group: &str, from: i64, show: &mut (dyn FnMut(Vec<Event>) + Send)) -> Result<bool, Error> {
+    let mut pages = aws.logs().filter_log_events().log_group_name(group).start_time(from).into_paginator().send();
+    let mut numbers = Numbers::default();
+    while let Some(page) = pages.next().await {
+        let Some(page) = Error::missing_is_none(page.map_err(Error::aws("logs", "FilterLogEvents")))? else {
+            return Ok(false);
+        };
+        let (mut events, mut nameless) = (Vec::new(), Vec::new());
+        for it in page.events.unwrap_or_default() {
+            let (at, text) = (it.timestamp.unwrap_or_default(), it.message.unwrap_or_default());
+            match it.event_id.filter(|it| !it.is_empty()) {
+                Some(id) => events.push(Event { at, id, text }),
+                None => nameless.push((it.log_stream_name.unwrap_or_default(), at, text)),
+            }
         }
+        events.extend(numbers.identified(nameless));
+        show(events);
     }
-    events.extend(identified(nameless));
-    Ok(Some(events))
+    Ok(true)
 }

@@ -327,8 +327,75 @@ fn place(reason: &str, sql: &str) -> Option<SourceSpan> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::report::{self, Style};
+    use crate::{
+        client::{
+            aws::Target,
+            databricks::testing::{Answer as Reply, Request, Server},
+        },
+        report::{self, Style},
+    };
+
+    /// Athena with a result that never ends.
+    async fn endless() -> Server {
+        Server::start(|it: &Request| {
+            let answer = match it.headers["x-amz-target"].as_str() {
+                "AmazonAthena.StartQueryExecution" => json!({ "QueryExecutionId": "q" }),
+                "AmazonAthena.GetQueryExecution" => json!({ "QueryExecution": {
+                    "QueryExecutionId": "q", "StatementType": "DML", "Status": { "State": "SUCCEEDED" },
+                } }),
+                "AmazonAthena.GetQueryResults" => json!({ "NextToken": "next", "ResultSet": {
+                    "Rows": [{ "Data": [{ "VarCharValue": "1" }] }, { "Data": [{}] }],
+                    "ResultSetMetadata": { "ColumnInfo": [{ "Name": "x", "Type": "integer" }] },
+                } }),
+                _ => json!({}),
+            };
+            Reply::Json(200, answer)
+        })
+        .await
+    }
+
+    async fn client(of: &Server) -> Aws {
+        let keys = Some(("000000000000".into(), "x".into()));
+        Aws::connect(&Target { region: "us-east-1".into(), endpoint: Some(of.host.clone()), keys }).await
+    }
+
+    #[tokio::test]
+    async fn an_interrupt_ends_the_query_also_while_its_rows_are_fetched() {
+        let server = endless().await;
+        let (aws, cancel) = (client(&server).await, CancellationToken::new());
+        let question = Question { sql: "select 1", workgroup: "w", database: None, limit: None };
+        let (mut pages, stop) = (0, cancel.clone());
+        let mut take = |columns: &[Column], rows: Vec<rows::Row>| {
+            assert_eq!((columns.len(), rows.len()), (1, if pages == 0 { 1 } else { 2 }));
+            pages += 1;
+            if pages == 3 {
+                stop.cancel();
+            }
+        };
+        let ended = answer(&aws, &question, &cancel, &|_| (), &mut take).await;
+        let Err(Fault::Other(err)) = ended else { panic!("{ended:?}") };
+        assert_eq!(err.exit(), Exit::Incomplete);
+        let asked = server.asked();
+        let target = |it: &Request| it.headers["x-amz-target"].clone();
+        assert_eq!(asked.last().map(target).as_deref(), Some("AmazonAthena.StopQueryExecution"));
+        assert!(asked.len() <= 7, "nothing is fetched after that: {}", asked.len());
+    }
+
+    #[tokio::test]
+    async fn a_limit_is_kept_across_pages() {
+        let server = endless().await;
+        let aws = client(&server).await;
+        for (limit, pages) in [(1, 1), (2, 2), (3, 2)] {
+            let question = Question { sql: "select 1", workgroup: "w", database: None, limit: Some(limit) };
+            let (mut count, mut seen) = (0, 0);
+            let mut take = |_: &[Column], rows: Vec<rows::Row>| (count, seen) = (count + rows.len(), seen + 1);
+            let told = answer(&aws, &question, &CancellationToken::new(), &|_| (), &mut take).await.expect("rows");
+            assert_eq!((count, seen, told.count, told.more), (limit, pages, limit, true));
+        }
+    }
 
     #[test]
     fn a_failure_points_at_its_place() {

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     address::Address,
     client::databricks::runs::{LifeCycle, Outcome, Output, Run, Task},
-    report::{Terminal, Tone, human, preparing::Preparing},
+    report::{Terminal, Tone, human, preparing::Preparing, terminal::harmless},
 };
 
 /// So many of the last lines of a trace are shown.
@@ -202,8 +202,9 @@ impl TaskFailure {
             Ok(it) => (it.error.clone().or(message), it.error_trace.as_deref().or(it.logs.as_deref()).map(end)),
             Err(why) => (message, Some(format!("its output could not be read: {why}"))),
         };
-        let why = error.map(|it| format!(": {it}")).unwrap_or_default();
-        let trace = trace.filter(|it| !it.is_empty());
+        // Whatever the task wrote, it does not steer a terminal.
+        let why = error.map(|it| format!(": {}", harmless(&it))).unwrap_or_default();
+        let trace = trace.filter(|it| !it.is_empty()).map(|it| harmless(&it).into_owned());
         Self { task: task.task_key.clone(), how: format!("ended {}{why}", ended(task)), trace }
     }
 }

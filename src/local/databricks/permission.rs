@@ -1,5 +1,7 @@
 //! Permissions of jobs. Exactly one owner; nothing here enforces the rest, as there is one user.
 
+pub(super) mod directory;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};

@@ -117,6 +117,11 @@ impl Workspace {
         Ok(Self { records: Records::open(index)?, folder })
     }
 
+    /// Looks up by its number where something lies, and what it is.
+    pub(super) fn path_of(&self, id: i64) -> Option<(String, Kind)> {
+        self.records.now().iter().find(|it| it.1.id == id).map(|(path, it)| (path.clone(), it.kind))
+    }
+
     /// Answers a call beneath `/api/2.0/workspace`.
     pub(super) async fn answer(&self, verb: &str, call: &Call, headers: &HeaderMap) -> Answer {
         match (call.method.as_str(), verb) {
@@ -303,6 +308,11 @@ impl Workspace {
 }
 
 impl Object {
+    /// Its number.
+    pub(super) const fn number(&self) -> i64 {
+        self.id
+    }
+
     fn directory() -> Self {
         let (created, hash) = (now(), String::new());
         Self { id: new_id(), kind: Kind::Directory, language: None, size: 0, hash, created, modified: created }

@@ -6,7 +6,7 @@
 //! 256 MiB.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -32,7 +32,7 @@ use super::{
     upstream::Upstream,
 };
 use record::{Blame, Queries, Query, State, Statement, forget};
-use run::{Failed, Spare};
+use run::{Failed, Local, Spare};
 
 /// How many queries run at a time; the others wait.
 const AT_A_TIME: usize = 2;
@@ -40,8 +40,12 @@ const AT_A_TIME: usize = 2;
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 /// How long a process waits for the next query.
 const IDLE: Duration = Duration::from_secs(60);
+/// How much of the latest results is kept beside S3, in bytes.
+const KEPT: usize = 512 << 20;
 /// How much of a result is read at once for a page.
 const CHUNK: usize = 1 << 20;
+/// How many of the latest results are kept beside S3.
+const MOST_KEPT: usize = 32;
 /// The most rows of a page.
 const MOST: usize = 1000;
 
@@ -54,6 +58,7 @@ pub(crate) struct AthenaApi {
     running: Arc<Mutex<HashMap<String, CancellationToken>>>,
     permits: Arc<Semaphore>,
     spare: Spare,
+    local: Arc<Mutex<VecDeque<(String, Arc<Local>)>>>,
     tasks: TaskTracker,
 }
 
@@ -121,6 +126,7 @@ impl AthenaApi {
             running: Arc::default(),
             permits: Arc::new(Semaphore::new(AT_A_TIME)),
             spare: Spare::default(),
+            local: Arc::default(),
             tasks: TaskTracker::new(),
         })
     }
@@ -243,7 +249,13 @@ impl AthenaApi {
             () = sleep(LONGEST) => Some(Err(Failed { blame: Blame::User, reason: "Query timeout".to_owned() })),
         };
         match ended {
-            Some(it) => self.note(&id, |query| query.end(it)).await,
+            Some(it) => {
+                let done = it.map(|(done, local)| {
+                    self.keep(id.clone(), local);
+                    done
+                });
+                self.note(&id, |query| query.end(done)).await;
+            }
             None => self.note(&id, Query::cancel).await,
         }
         self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
@@ -251,6 +263,26 @@ impl AthenaApi {
             sleep(IDLE).await;
             self.spare.retire(IDLE).await;
         });
+    }
+
+    /// Keeps a result here for who reads it page by page, and gives up the oldest for it.
+    fn keep(&self, id: String, result: Local) {
+        let mut all = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push_back((id, Arc::new(result)));
+        while all.iter().map(|it| it.1.size).sum::<usize>() > KEPT || all.len() > MOST_KEPT {
+            all.pop_front();
+        }
+    }
+
+    /// Finds a result that is kept here and still what S3 has.
+    async fn kept(&self, id: &str, query: &Query) -> Option<Arc<Local>> {
+        let found = {
+            let all = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+            all.iter().find(|it| it.0 == id).map(|it| Arc::clone(&it.1))?
+        };
+        let request = self.cloud.request("HEAD", &run::path(&query.output), "s3", &query.region);
+        let answer = self.cloud.send(request, Bytes::new()).await.ok()?;
+        (answer.status.is_success() && found.is(&answer.tag())).then_some(found)
     }
 
     async fn note(&self, id: &str, change: impl FnOnce(&mut Query)) {
@@ -331,9 +363,10 @@ impl AthenaApi {
         let from: usize =
             asked.next_token.as_deref().map_or(Ok(0), str::parse).map_err(|_| invalid("NextToken is invalid"))?;
         let read = if query.statement == Statement::Dml { page::csv } else { page::lines };
+        let local = self.kept(&asked.query_execution_id, &query).await;
         let mut bytes = Vec::new();
         let (page, more) = loop {
-            let part = self.part(&query, from + bytes.len()).await?;
+            let part = self.part(&query, local.as_deref(), from + bytes.len()).await?;
             let last = part.len() < CHUNK;
             bytes.extend_from_slice(&part);
             let page = read(&bytes, most);
@@ -349,7 +382,11 @@ impl AthenaApi {
     }
 
     /// Reads a part of a result's file; nothing beyond its end.
-    async fn part(&self, query: &Query, from: usize) -> Result<Bytes, Fault> {
+    async fn part(&self, query: &Query, local: Option<&Local>, from: usize) -> Result<Bytes, Fault> {
+        if let Some(local) = local {
+            let read = local.part(from, CHUNK).await;
+            return read.map_err(|err| Fault::new(500, "InternalServerException", err.to_string()));
+        }
         let request = self.cloud.request("GET", &run::path(&query.output), "s3", &query.region);
         let request = request.header("range", format!("bytes={from}-{}", from + CHUNK - 1));
         let answer = self.cloud.send(request, Bytes::new()).await;

@@ -7,7 +7,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode, Uri,
-    header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, EXPECT, HeaderName, TRANSFER_ENCODING, UPGRADE},
+    header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, ETAG, EXPECT, HeaderName, TRANSFER_ENCODING, UPGRADE},
     uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body_util::{BodyExt, Full};
@@ -55,6 +55,11 @@ impl Answer {
     /// Reads the body as JSON; `null` where it is none.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The tag of the object that it is about; empty where it is about none.
+    pub(crate) fn tag(&self) -> String {
+        self.headers.get(ETAG).and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned()
     }
 
     /// Describes a refusal: the status and the beginning of the body.

@@ -16,6 +16,10 @@ struct Shop {
     files: BTreeMap<String, String>,
     jobs: Vec<Value>,
     runs: Vec<Value>,
+    /// Whether only administrators may make folders.
+    closed: bool,
+    /// What was granted on the package's folder.
+    granted: Vec<Value>,
 }
 
 impl Shop {
@@ -24,7 +28,17 @@ impl Shop {
         let gone = || Answer::Json(404, json!({ "error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no" }));
         let path = it.query("path").or_else(|| it.json()["path"].as_str().map(str::to_owned)).unwrap_or_default();
         match it.path() {
+            "/api/2.0/workspace/mkdirs" if self.closed => {
+                Answer::Json(403, json!({ "error_code": "PERMISSION_DENIED", "message": "only administrators" }))
+            }
             "/api/2.0/workspace/mkdirs" => fine(json!({})),
+            "/api/2.0/workspace/get-status" if path == FOLDER => {
+                fine(json!({ "object_type": "DIRECTORY", "path": path, "object_id": 7 }))
+            }
+            "/api/2.0/permissions/directories/7" => {
+                self.granted.push(it.json()["access_control_list"].clone());
+                fine(json!({}))
+            }
             "/api/2.0/workspace/import" => {
                 let field = |name: &str| {
                     let part = it.body.split_once(&format!("name=\"{name}\"")).expect("a field").1;
@@ -73,7 +87,7 @@ struct World {
     base: Cx,
 }
 
-const FOLDER: &str = "/Shared/ecomctl/s/report";
+const FOLDER: &str = "/ecomctl/s/report";
 
 fn name() -> Name {
     let owner = Owner { stack: "s".into(), address: Address::new("package", "report"), nonce: "n".into() };
@@ -158,6 +172,21 @@ async fn contents_never_change_under_their_paths() {
     let live = world.live(&world.cx("print(1)")).await.expect("there");
     let Ownership::Tagged(owner) = Package::identity(&live).ownership else { panic!("it is ours") };
     assert_eq!(owner, name().owner);
+}
+
+#[tokio::test]
+async fn everybody_reads_and_only_who_deploys_writes() {
+    let world = World::new().await;
+    let path = world.up("print(1)").await;
+    assert!(path.starts_with("/Workspace/ecomctl/s/report/"), "{path}: not where everybody writes");
+    let granted = world.edit(|it| it.granted.clone());
+    assert_eq!(granted, [json!([{ "group_name": "users", "permission_level": "CAN_READ" }])]);
+
+    let world = World::new().await;
+    world.edit(|it| it.closed = true);
+    let err = package().create(&world.cx("print(1)"), &name()).await.expect_err("the root is closed");
+    let KindError::Refused { help, .. } = err else { panic!("{err}") };
+    assert!(help.contains("let an administrator of the workspace make the folder /ecomctl"), "{help}");
 }
 
 #[tokio::test]

@@ -148,6 +148,13 @@ def permissions():
     seen["after"] = levels(w.permissions.get("jobs", str(job)))
     w.jobs.delete(job)
     seen["no job"] = refused(w.permissions.get, "jobs", str(job))
+    w.workspace.mkdirs("/own/folder")
+    folder = str(w.workspace.get_status("/own/folder").object_id)
+    w.permissions.update("directories", folder, access_control_list=[entry("CAN_READ", group_name="users")])
+    seen["folder"] = levels(w.permissions.get("directories", folder))
+    w.workspace.mkdirs("/Shared/folder")
+    shared = str(w.workspace.get_status("/Shared/folder").object_id)
+    seen["shared"] = levels(w.permissions.get("directories", shared))
     return seen
 
 

@@ -2,6 +2,7 @@
 //! and what it took of memory is free again.
 
 use std::{
+    io::SeekFrom,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{
     fs,
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader},
     process::{Child, Command},
 };
 
@@ -94,7 +95,13 @@ impl Sql {
     }
 
     /// Runs a query and puts its result where it belongs. Dropping the future ends the process.
-    pub(super) async fn run(&self, id: &str, query: &Query, cloud: &Upstream, spare: &Spare) -> Result<Done, Failed> {
+    pub(super) async fn run(
+        &self,
+        id: &str,
+        query: &Query,
+        cloud: &Upstream,
+        spare: &Spare,
+    ) -> Result<(Done, Local), Failed> {
         let result = Scratch(self.folder.join("results").join(id));
         let process = match spare.take() {
             Some(it) => it,
@@ -105,11 +112,12 @@ impl Sql {
         spare.fill(|| self.start().ok());
         let done = done?;
         let body = fs::read(&result.0).await.map_err(Failed::internal)?;
-        put(cloud, query, "", Bytes::from(body)).await?;
+        let size = body.len();
+        let tag = put(cloud, query, "", Bytes::from(body)).await?;
         // Athena's own is binary and not documented; this one says the same in JSON.
         let columns: Vec<Value> = done.columns.iter().map(Column::json).collect();
         put(cloud, query, ".metadata", Bytes::from(json!({ "ColumnInfo": columns }).to_string())).await?;
-        Ok(done)
+        Ok((done, Local { file: result, tag, size }))
     }
 
     /// Starts a process that loads the engine and waits for a query.
@@ -194,7 +202,34 @@ impl Spare {
     }
 }
 
+/// A result that is still here: S3 gives a part of an object only after it has read all of it.
+#[derive(Debug)]
+pub(super) struct Local {
+    file: Scratch,
+    /// The tag that S3 gave it.
+    tag: String,
+    /// How long it is, in bytes.
+    pub(super) size: usize,
+}
+
+impl Local {
+    /// Says whether it is what S3 has under a tag.
+    pub(super) fn is(&self, tag: &str) -> bool {
+        self.tag == tag
+    }
+
+    /// Reads a part of it; nothing beyond its end.
+    pub(super) async fn part(&self, from: usize, length: usize) -> std::io::Result<Bytes> {
+        let mut file = fs::File::open(&self.file.0).await?;
+        file.seek(SeekFrom::Start(from as u64)).await?;
+        let mut part = Vec::with_capacity(length.min(self.size.saturating_sub(from)));
+        file.take(length as u64).read_to_end(&mut part).await?;
+        Ok(part.into())
+    }
+}
+
 /// A file that is gone with this.
+#[derive(Debug)]
 struct Scratch(PathBuf);
 
 impl Drop for Scratch {
@@ -217,7 +252,7 @@ pub(super) fn path(url: &str) -> String {
     format!("/{bucket}/{}", key.join("/"))
 }
 
-async fn put(cloud: &Upstream, query: &Query, ending: &str, body: Bytes) -> Result<(), Failed> {
+async fn put(cloud: &Upstream, query: &Query, ending: &str, body: Bytes) -> Result<String, Failed> {
     let url = format!("{}{ending}", query.output);
     let mut request = cloud.request("PUT", &path(&url), "s3", &query.region);
     request = request.header("content-type", if ending.is_empty() { "text/csv" } else { "application/json" });
@@ -233,7 +268,7 @@ async fn put(cloud: &Upstream, query: &Query, ending: &str, body: Bytes) -> Resu
     }
     let answer = cloud.send(request, body).await.map_err(Failed::internal)?;
     if answer.status.is_success() {
-        return Ok(());
+        return Ok(answer.tag());
     }
     let reason = format!("Insufficient permissions to write to {url}, or it is not there: {}", answer.refusal());
     Err(Failed { blame: Blame::User, reason })
