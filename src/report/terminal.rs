@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
     sync::{Mutex, PoisonError},
 };
@@ -183,7 +184,12 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     }
     let mut shown = String::with_capacity(text.len());
     for it in text.chars() {
-        if steers(it) { shown.push_str(&format!("\\u{:04x}", u32::from(it))) } else { shown.push(it) }
+        if steers(it) {
+            // A text takes whatever is written to it.
+            write!(shown, "\\u{:04x}", u32::from(it)).ok();
+        } else {
+            shown.push(it);
+        }
     }
     shown.into()
 }

@@ -162,7 +162,7 @@ impl Shown {
         let whole = if over { new } else { new.rfind('\n').map_or("", |it| &new[..=it]) };
         self.at = from + whole.len();
         let least = (self.at.saturating_sub(TAIL)..=self.at).find(|it| text.is_char_boundary(*it));
-        self.tail = text[least.unwrap_or(self.at)..self.at].to_owned();
+        text[least.unwrap_or(self.at)..self.at].clone_into(&mut self.tail);
         News { text: whole, lost }
     }
 }

@@ -49,6 +49,9 @@ const MOST_KEPT: usize = 32;
 /// The most rows of a page.
 const MOST: usize = 1000;
 
+/// Results that are kept here, by their queries' identifiers, the oldest first.
+type LatestResults = VecDeque<(String, Arc<Local>)>;
+
 /// The queries, and what runs them.
 #[derive(Clone, Debug)]
 pub(crate) struct AthenaApi {
@@ -58,7 +61,7 @@ pub(crate) struct AthenaApi {
     running: Arc<Mutex<HashMap<String, CancellationToken>>>,
     permits: Arc<Semaphore>,
     spare: Spare,
-    local: Arc<Mutex<VecDeque<(String, Arc<Local>)>>>,
+    local: Arc<Mutex<LatestResults>>,
     tasks: TaskTracker,
 }
 

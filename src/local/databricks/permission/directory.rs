@@ -32,6 +32,7 @@ pub(in crate::local::databricks) struct Entry {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(clippy::enum_variant_names, reason = "the API's own words")]
 enum Level {
     CanRead,
     CanRun,
