@@ -158,7 +158,7 @@ impl Resource for Network {
                 let at = format!("/{field}/{i}");
                 match Block::parse(range) {
                     None => {
-                        flaws.push(Flaw::new(at, format!("`{range}` are no addresses")).help("write `10.1.0.0/16`"))
+                        flaws.push(Flaw::new(at, format!("`{range}` are no addresses")).help("write `10.1.0.0/16`"));
                     }
                     Some(it) if it.prefix() < 8 => {
                         let flaw = Flaw::new(at, format!("`{range}` would let in most of the world"));
@@ -206,7 +206,7 @@ impl Resource for Network {
     }
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveNetwork>>> {
-        live::read(cx, names).await
+        Box::pin(live::read(cx, names)).await
     }
 
     async fn candidates(cx: &Cx) -> Result<Vec<String>> {
@@ -250,7 +250,7 @@ impl Resource for Network {
     /// Looks anew before it makes anything: what was made by a request whose answer was lost is there already.
     async fn update(&self, cx: &Cx, name: &Name, live: &LiveNetwork, changes: &[Change]) -> Result<()> {
         let known = Name { id: Some(live.vpc.vpc_id.clone()), ..name.clone() };
-        let Some(live) = live::read(cx, std::slice::from_ref(&known)).await?.pop().flatten() else {
+        let Some(live) = Box::pin(live::read(cx, std::slice::from_ref(&known))).await?.pop().flatten() else {
             return Err(Error::new("ec2", "DescribeVpcs", Reason::Busy, "the network is not visible yet").into());
         };
         match request::complete(self, cx, name, &live, changes).await {
@@ -265,7 +265,7 @@ impl Resource for Network {
     /// Deletes whatever can be, and says that it is busy for as long as something cannot.
     async fn delete(cx: &Cx, name: &Name, live: &LiveNetwork) -> Result<()> {
         let known = Name { id: Some(live.vpc.vpc_id.clone()), ..name.clone() };
-        match live::read(cx, std::slice::from_ref(&known)).await?.pop().flatten() {
+        match Box::pin(live::read(cx, std::slice::from_ref(&known))).await?.pop().flatten() {
             Some(live) => removal::remove(cx, &live).await,
             None => Ok(()),
         }
