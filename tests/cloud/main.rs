@@ -16,7 +16,6 @@ mod kills;
 #[expect(dead_code, reason = "shared with tests/aws, which keeps requests as they came")]
 mod place;
 mod plans;
-#[expect(dead_code, reason = "shared with tests/aws, which keeps requests as they came")]
 mod proxy;
 mod runs;
 mod share;
