@@ -27,14 +27,16 @@ fn main() -> io::Result<()> {
         collect(&root.join(part), &mut files)?;
     }
     files.sort();
-    let mut list = String::from("&[\n");
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    let mut list = io::BufWriter::new(fs::File::create(out.join("project.rs"))?);
+    writeln!(list, "&[")?;
     for file in files {
         let name = file.strip_prefix(&root).map_err(io::Error::other)?;
-        list += &format!("    ({:?}, include_bytes!({:?})),\n", name.display().to_string(), file.display().to_string());
+        let (name, file) = (name.display().to_string(), file.display().to_string());
+        writeln!(list, "    ({name:?}, include_bytes!({file:?})),")?;
     }
-    list += "]\n";
-    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    fs::write(out.join("project.rs"), list)
+    writeln!(list, "]")?;
+    list.flush()
 }
 
 /// Collects the files below a path, what tools leave behind excepted.
@@ -48,9 +50,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let left = name.starts_with('.')
             || ["__pycache__", "target", "dist", "build", "node_modules"].contains(&name.as_str())
-            || name.ends_with(".new")
-            || name.ends_with(".pyc")
-            || name.ends_with(".egg-info");
+            || path.extension().is_some_and(|it| it == "new" || it == "pyc" || it == "egg-info");
         if !left {
             collect(&path, files)?;
         }

@@ -35,7 +35,7 @@ pub(crate) const STACK: &str = "test";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the update adds to the stack's file.
-const UPDATE: &str = "
+pub(crate) const UPDATE: &str = "
   log_group:
     ingest:
       retention: 60d
@@ -78,7 +78,7 @@ const UPDATE: &str = "
 ";
 
 /// What it changes within the file: more memory; and nothing watches the job that goes.
-const CHANGES: [(&str, &str); 3] = [
+pub(crate) const CHANGES: [(&str, &str); 3] = [
     ("    ingest:\n      architecture", "    ingest:\n      memory: 512MiB\n      architecture"),
     ("DATABRICKS_HOST: null }", "DATABRICKS_HOST: null, JOB_MAINTENANCE: null }"),
     ("  alarm:\n", "  alarm:\n    maintenance_failed: null\n    maintenance_late: null\n    maintenance_slow: null\n"),

@@ -1,7 +1,7 @@
 //! What is swept: making the pipeline, changing it, and deleting it.
 
 use crate::{
-    place::{Ended, Place, STACK},
+    place::{CHANGES, Ended, Place, STACK, UPDATE},
     teardown_leaves_nothing, world,
 };
 
