@@ -166,6 +166,11 @@ impl Part {
         Self::new(path, text)
     }
 
+    /// Whether its name ends with this, behind a dot.
+    pub(crate) fn is(&self, extension: &str) -> bool {
+        std::path::Path::new(&self.path).extension().is_some_and(|it| it == extension)
+    }
+
     fn below(self, folder: &str) -> Self {
         Self { path: format!("{folder}/{}", self.path), ..self }
     }

@@ -85,7 +85,7 @@ pub(super) fn run(
         let told = json!({ "stack": stack.name, "model": only, "folder": folder, "files": paths });
         terminal.print(&format!("{told:#}"));
     } else {
-        let opens = files.iter().find(|it| it.path.ends_with(".pbip")).map(|it| folder.join(&it.path));
+        let opens = files.iter().find(|it| it.is("pbip")).map(|it| folder.join(&it.path));
         terminal.print(&opens.unwrap_or_else(|| folder.clone()).display().to_string());
         terminal.note(&format!("{} files; Power BI Desktop opens the one that ends with .pbip", files.len()));
     }
@@ -95,7 +95,7 @@ pub(super) fn run(
 /// Removes what an earlier build wrote, so that a visual that is gone does not stay.
 fn clear(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
-        Err(err) if err.kind() != std::io::ErrorKind::NotFound => Err(error::file("remove", folder)(err).into()),
+        Err(err) if err.kind() != std::io::ErrorKind::NotFound => Err(error::file("remove", folder)(err)),
         _ => Ok(()),
     }
 }
@@ -104,5 +104,5 @@ fn write(path: &Path, text: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(error::file("create", folder))?;
     }
-    Ok(std::fs::write(path, text).map_err(error::file("write", path))?)
+    std::fs::write(path, text).map_err(error::file("write", path))
 }

@@ -34,7 +34,7 @@ pub(super) fn shown(parts: &[Part]) -> Value {
     let mut shown: BTreeMap<&str, Map<String, Value>> =
         ["columns", "joins", "measures", "parameters", "tables"].into_iter().map(|it| (it, Map::new())).collect();
     let mut objects: Vec<Object> = Vec::new();
-    for part in parts.iter().filter(|it| it.path.ends_with(".tmdl")) {
+    for part in parts.iter().filter(|it| it.is("tmdl")) {
         objects.extend(read(&part.text));
     }
     let mut put = |section: &'static str, name: String, text: String| {

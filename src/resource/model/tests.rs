@@ -84,10 +84,10 @@ fn the_files_of_the_project_fit_together_and_give_the_same_bytes() {
     assert_eq!(once, project(json!({})));
     for it in &once {
         assert!(!it.text.contains('\r') && it.text.ends_with('\n'), "{}", it.path);
-        if it.path.ends_with(".json") || it.path.ends_with(".platform") {
+        if it.is("json") || it.path.ends_with(".platform") {
             serde_json::from_str::<Value>(&it.text).expect("JSON");
         }
-        if it.path.ends_with(".tmdl") {
+        if it.is("tmdl") {
             assert!(it.text.lines().all(|it| !it.starts_with(' ')), "{}: tabs indent", it.path);
         }
     }
