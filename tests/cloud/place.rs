@@ -142,7 +142,7 @@ impl Place {
         let local = fs::read_to_string(repository.join("stacks/local.yaml")).expect("readable");
         assert!(local.contains("target: local\n"), "the stack says where it lives");
         // Each run reaches Databricks through a port of its own, which is not to show as a change of the function.
-        let watch = "    watch:\n      architecture: native\n      environment:\n";
+        let watch = "    watch:\n      architecture: native\n      network: null\n      environment:\n";
         assert!(local.contains(watch), "the stack says what differs for the watcher");
         let host = "      outputs: { DATABRICKS_HOST: null }\n      environment:\n        DATABRICKS_HOST: http://127.0.0.1:9\n";
         let text = local.replace("target: local\n", "target: aws\n");
