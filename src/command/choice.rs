@@ -178,7 +178,7 @@ pub fn read(path: &Path, stack: &str) -> Result<Saved> {
         |cause| Error::new(Exit::Unreachable, NoPlan::Damaged { path: shown.clone(), stack: stack.clone(), cause });
     let place = |at: usize, message: &str| {
         let before = &bytes[..at];
-        let line = before.iter().filter(|it| **it == b'\n').count() + 1;
+        let line = before.split(|it| *it == b'\n').count();
         let column = before.iter().rev().take_while(|it| **it != b'\n').count() + 1;
         damaged(Damaged::At { line, column, message: message.to_owned() })
     };
