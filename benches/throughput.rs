@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has failed")]
 
 #[path = "../tests/pipeline/place.rs"]
+#[expect(dead_code, reason = "shared with the tests of the whole pipeline, which ask for more")]
 mod place;
 #[path = "../tests/pipeline/proc.rs"]
 mod proc;

@@ -178,7 +178,7 @@ pub fn read(path: &Path, stack: &str) -> Result<Saved> {
         |cause| Error::new(Exit::Unreachable, NoPlan::Damaged { path: shown.clone(), stack: stack.clone(), cause });
     let place = |at: usize, message: &str| {
         let before = &bytes[..at];
-        let line = before.iter().filter(|it| **it == b'\n').count() + 1;
+        let line = before.split(|it| *it == b'\n').count();
         let column = before.iter().rev().take_while(|it| **it != b'\n').count() + 1;
         damaged(Damaged::At { line, column, message: message.to_owned() })
     };
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(told(b""), at("line 1, column 0: EOF while parsing a value"));
         assert_eq!(told(b"{\n  \"format\": 1,\n  \xff"), at("line 3, column 3: this is no text"));
         assert_eq!(told(b"{\"format\": 9}"), at("it has format 9, and this ecomctl reads format 1 only"));
-        assert_eq!(told(b"{\n\"format\": 1, \"x\": 2 }").1.contains("line 2, column"), true);
+        assert!(told(b"{\n\"format\": 1, \"x\": 2 }").1.contains("line 2, column"));
         assert_eq!(told(&b"[".repeat(10_000)).0, Exit::Unreachable);
     }
 }

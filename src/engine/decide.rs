@@ -69,7 +69,7 @@ impl Engine<'_> {
             let kind = self.kind(address)?;
             let known = Known::of(kind, address, self, document, observed, aim);
             let step = known.unwanted(stack.resources.get(address), name, &mut plan.notes);
-            leaving.extend(step.map(|it| known.unless_older(it, aim)));
+            leaving.extend(step.map(|it| unless_older(it, aim)));
         }
         if let Some(chosen) = chosen.filter(|_| aim.adopt.is_none()) {
             let others = observed.names.keys().filter(|it| !chosen.contains(it)).count();
@@ -400,21 +400,21 @@ impl<'a> Known<'a> {
             ),
         })
     }
+}
 
-    /// Refuses a deletion that an older definition asks for.
-    fn unless_older(&self, mut step: Step, aim: &Aim) -> Step {
-        if let (Goal::Up, Some(older), None) = (aim.goal, &aim.older, &step.refused) {
-            step.refused = Some(Refusal {
-                field: None,
-                reason: format!(
-                    "it would be deleted, as this definition does not name it; but this definition {}",
-                    older.why
-                ),
-                help: older.help.clone(),
-            });
-        }
-        step
+/// Refuses a deletion that an older definition asks for.
+fn unless_older(mut step: Step, aim: &Aim) -> Step {
+    if let (Goal::Up, Some(older), None) = (aim.goal, &aim.older, &step.refused) {
+        step.refused = Some(Refusal {
+            field: None,
+            reason: format!(
+                "it would be deleted, as this definition does not name it; but this definition {}",
+                older.why
+            ),
+            help: older.help.clone(),
+        });
     }
+    step
 }
 
 /// The claim that a run has to something when nobody asks for it to be taken over.

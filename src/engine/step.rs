@@ -93,7 +93,7 @@ impl Run<'_> {
         let mut desired = self.desired(spec)?;
         let applied = self.record.map_or(Value::Null, |it| it.applied.clone());
         let Some(live) = self.settle_if_there(&name, None).await? else { return self.create(spec, name).await };
-        self.must_be_ours(&live, &name, self.claim())?;
+        must_be_ours(&live, &name, self.claim())?;
         let spec = &kept::within(spec, &mut desired, &self.step.kept);
         let mut changes = diff(self.kind.fields(), &desired, &applied, &live.observed).changes;
         changes.extend(own::mark(&live, &name, self.claim()));
@@ -137,7 +137,7 @@ impl Run<'_> {
 
     async fn delete(&self, name: &Name, status: Status) -> Result<(), Cause> {
         let Some(live) = self.read(name).await? else { return Ok(()) };
-        self.must_be_ours(&live, name, self.claim())?;
+        must_be_ours(&live, name, self.claim())?;
         self.cx.lives.set(&self.step.address, None);
         if live.phase != Phase::Deleting {
             let applied = self.record.map_or(&Value::Null, |it| &it.applied);
@@ -162,7 +162,7 @@ impl Run<'_> {
     async fn took_effect(&self, name: &Name, err: Reason) -> Result<bool, Cause> {
         let Some(live) = self.read(name).await? else { return Ok(false) };
         let intent = self.record_of(Status::Creating, name, &Value::Null);
-        match self.must_be_ours(&live, name, Claim { record: Some(&intent), ..self.claim() }) {
+        match must_be_ours(&live, name, Claim { record: Some(&intent), ..self.claim() }) {
             Ok(()) => Ok(true),
             Err(not_ours) if err == Reason::Exists => Err(not_ours),
             Err(_) => Ok(false),
@@ -171,11 +171,6 @@ impl Run<'_> {
 
     fn claim(&self) -> Claim<'_> {
         Claim { record: self.record, former: self.renamed_from, adopts: self.step.adopts }
-    }
-
-    fn must_be_ours(&self, live: &Observation, name: &Name, claim: Claim<'_>) -> Result<(), Cause> {
-        let Some(why) = own::stranger(live, name, claim) else { return Ok(()) };
-        Err(Cause::NotOurs { physical: name.physical.clone(), why, help: own::advice(live, name) })
     }
 
     /// Sends a request. Waits where the provider says "not now"; asks `done` where its answer leaves it open whether
@@ -309,6 +304,12 @@ impl Run<'_> {
             protect: self.step.protect,
         }
     }
+}
+
+/// Refuses what is not this stack's.
+fn must_be_ours(live: &Observation, name: &Name, claim: Claim<'_>) -> Result<(), Cause> {
+    let Some(why) = own::stranger(live, name, claim) else { return Ok(()) };
+    Err(Cause::NotOurs { physical: name.physical.clone(), why, help: own::advice(live, name) })
 }
 
 /// Says what is awaited while something cannot be read; an error once that has lasted.

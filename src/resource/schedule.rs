@@ -299,7 +299,7 @@ async fn read_one(cx: &Cx, physical: &str) -> client::Result<Option<LiveSchedule
         let sent = scheduler.get_schedule().group_name(physical).name(physical).send().await;
         Error::missing_is_none(sent.map_err(Error::aws("scheduler", "GetSchedule")))
     };
-    let (group, schedule) = try_join(async { Error::missing_is_none(group.await) }, schedule).await?;
+    let (group, schedule) = Box::pin(try_join(async { Error::missing_is_none(group.await) }, schedule)).await?;
     Ok(group.map(|(group, tags)| {
         let tags = tags.tags().iter().map(|it| (it.key(), it.value())).collect();
         LiveSchedule { group, schedule, tags }

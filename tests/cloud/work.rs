@@ -68,7 +68,7 @@ impl Work {
         match self {
             Self::Up => teardown_leaves_nothing(place).await,
             Self::Update => {
-                self.undo(place);
+                undo(place);
                 place.run(&["up", STACK]).await.exits(0);
             }
             Self::Teardown => {
@@ -83,13 +83,14 @@ impl Work {
             self.reset(place).await;
         }
     }
+}
 
-    fn undo(self, place: &Place) {
-        place.edit(|it| {
-            let (file, _) = it.split_once(UPDATE).expect("it was updated");
-            CHANGES.iter().fold(file.to_owned(), |file, (from, to)| file.replace(to, from))
-        });
-    }
+/// Takes the update back, in the stack's file alone.
+fn undo(place: &Place) {
+    place.edit(|it| {
+        let (file, _) = it.split_once(UPDATE).expect("it was updated");
+        CHANGES.iter().fold(file.to_owned(), |file, (from, to)| file.replace(to, from))
+    });
 }
 
 /// Says how a run ended that was disturbed: done, or stopped with a clear word on what to do.

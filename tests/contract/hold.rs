@@ -25,7 +25,7 @@ fn of_kind(stack: &Stack, kind: &dyn Kind) -> Vec<Address> {
 /// Looks at what is there with the eyes of another stack that would have it under the same name.
 async fn adopts_nothing_of_others(stage: &Stage, kind: &dyn Kind) -> Vec<String> {
     let mut observed = stage.observe().await;
-    observed.names.values_mut().for_each(|it| it.owner.stack = "somebody-else".to_owned());
+    observed.names.values_mut().for_each(|it| "somebody-else".clone_into(&mut it.owner.stack));
     let mut offences = Vec::new();
     for address in of_kind(&stage.stack, kind) {
         for aim in [Aim::adopt(address.clone()), Goal::Up.into()] {

@@ -146,7 +146,8 @@ async fn commits(place: &Place) -> BTreeSet<String> {
         let pages = aws.s3().list_objects_v2().bucket(BUCKET).prefix(layer).into_paginator().send();
         for page in pages.try_collect().await.expect("a list") {
             let keys = page.contents.unwrap_or_default().into_iter().filter_map(|it| it.key);
-            found.extend(keys.filter(|it| it.contains("/_delta_log/") && it.ends_with(".json")));
+            let is_json = |it: &str| Path::new(it).extension().is_some_and(|it| it == "json");
+            found.extend(keys.filter(|it| it.contains("/_delta_log/") && is_json(it)));
         }
     }
     found

@@ -3,6 +3,8 @@
 //! What an alarm means stands in its description: its title in the first line, what it means in those after it, and in one
 //! that begins with `Run: ` the command to run first.
 
+use std::fmt::Write as _;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,6 +14,7 @@ const LONGEST_SUBJECT: usize = 100;
 /// What CloudWatch tells of an alarm that changed, as "Notifying users on alarm changes" in its user guide has it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 pub(crate) struct Alarm {
     alarm_name: String,
     alarm_description: Option<String>,
@@ -85,7 +88,7 @@ impl Alarm {
         let mut text = format!("{word}: {title}\n\n{meaning}\n");
         let mut add = |label: &str, it: Option<String>| {
             if let Some(it) = it {
-                text.push_str(&format!("\n{label:<7}{it}"));
+                let _ = write!(text, "\n{label:<7}{it}");
             }
         };
         let before = self.old_state_value.as_deref().map_or_else(String::new, |it| format!(", before that {it}"));

@@ -74,7 +74,7 @@ pub enum Error {
     Query(String),
     /// Several parts could not be looked at.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Several(Vec<Error>),
+    Several(Vec<Self>),
 }
 
 impl From<Error> for Diagnostic {

@@ -18,13 +18,13 @@ type Metric = (&'static str, &'static str, Vec<i64>);
 pub(crate) struct Lines {
     stack: String,
     at: i64,
-    lines: Vec<String>,
+    json: Vec<String>,
 }
 
 impl Lines {
     /// Begins; `at` is in milliseconds since 1970.
     pub(crate) fn new(stack: &str, at: i64) -> Self {
-        Self { stack: stack.to_owned(), at, lines: Vec::new() }
+        Self { stack: stack.to_owned(), at, json: Vec::new() }
     }
 
     /// Adds metrics that have the dimension `Stack`, and one more where there is one. Without values there is no metric.
@@ -34,7 +34,7 @@ impl Lines {
             let part = |values: &Vec<i64>| values.iter().copied().skip(begin).take(MOST_VALUES).collect::<Vec<_>>();
             let parts = metrics.iter().map(|(name, unit, values)| (*name, *unit, part(values)));
             let parts: Vec<Metric> = parts.filter(|it| !it.2.is_empty()).collect();
-            self.lines.push(self.line(dimension, &parts));
+            self.json.push(self.line(dimension, &parts));
         }
     }
 
@@ -56,7 +56,7 @@ impl Lines {
 
     /// Writes them all.
     pub(crate) fn write(self, mut out: impl Write) -> io::Result<()> {
-        let text: String = self.lines.iter().map(|it| format!("{it}\n")).collect();
+        let text: String = self.json.iter().map(|it| format!("{it}\n")).collect();
         out.write_all(text.as_bytes())?;
         out.flush()
     }

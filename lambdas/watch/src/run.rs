@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A run as `runs/list` and `runs/get` show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 pub(crate) struct Run {
     pub(crate) run_id: i64,
     pub(crate) job_id: i64,

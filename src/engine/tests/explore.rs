@@ -140,7 +140,6 @@ async fn go(way: &Way, wrong: &[Wrong], seen: &mut Seen) -> (usize, usize) {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "how much was explored is told")]
 fn whatever_goes_wrong_at_any_two_points_the_same_command_gets_to_its_end() {
     let mut seen = Seen::default();
     runtime().block_on(async {

@@ -79,7 +79,7 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Rule {
     /// A metric, or math over metrics.
-    Metric(MetricRule),
+    Metric(Box<MetricRule>),
     /// Other alarms.
     Composite(CompositeRule),
 }

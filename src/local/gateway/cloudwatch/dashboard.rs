@@ -75,7 +75,7 @@ impl CloudWatch {
             let message = format!(
                 "The dashboard body is invalid, there are {} validation errors: {}",
                 found.mistakes.len(),
-                Value::from_iter(words)
+                words.collect::<Value>()
             );
             let fault = Fault::new(400, "DashboardInvalidInputError", message);
             let more = Map::from_iter([("dashboardValidationMessages".to_owned(), json!(listed(&found.mistakes)))]);

@@ -52,7 +52,7 @@ struct Get {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Statistics {
+struct GetStatistics {
     namespace: String,
     metric_name: String,
     #[serde(default)]
@@ -144,7 +144,7 @@ impl CloudWatch {
 
     /// `GetMetricStatistics`.
     pub(super) fn statistics(&self, asked: Value, region: &str) -> Result<Value, Fault> {
-        let asked: Statistics = input(asked)?;
+        let asked: GetStatistics = input(asked)?;
         let named = metric::Named {
             namespace: asked.namespace,
             metric_name: asked.metric_name.clone(),

@@ -212,15 +212,17 @@ mod tests {
 
         #[test]
         fn many_values_are_bounded_and_percentiles_stay_near(seed in any::<u32>()) {
+            let value = |i: u32| f64::from((i.wrapping_mul(2_654_435_761) ^ seed) % 10_000);
+            let mut values: Vec<f64> = (0..5000).map(value).collect();
             let mut all = Summary::default();
-            for i in 0..5000_u32 {
-                let value = f64::from((i.wrapping_mul(2_654_435_761) ^ seed) % 10_000);
-                all.add(value, 1.0);
-            }
+            values.iter().for_each(|it| all.add(*it, 1.0));
+            // The values of some seeds lie off the middle, up to a tenth.
+            values.sort_by(f64::total_cmp);
+            let middle = values[2499];
             prop_assert!(all.values.len() <= KEPT);
             prop_assert!((all.values.iter().map(|it| it.1).sum::<f64>() - 5000.0).abs() < 1e-6);
             let median = all.get(Stat::Percentile(50.0)).expect("a median");
-            prop_assert!((median - 5000.0).abs() < 700.0, "{}", median);
+            prop_assert!((median - middle).abs() < 700.0, "{} instead of {}", median, middle);
         }
     }
 }

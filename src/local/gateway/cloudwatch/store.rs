@@ -203,7 +203,7 @@ mod tests {
         store.put(R, [point(&metric, 0, 1.0, false), point(&metric, KEPT, 1.0, false)], KEPT);
         store.prune(KEPT + 60);
         assert_eq!(sums(&store, &metric, 60, 0, KEPT + 60).len(), 1);
-        assert_eq!(store.metrics(R, KEPT), [metric.clone()]);
+        assert_eq!(store.metrics(R, KEPT), std::slice::from_ref(&metric));
         store.prune(3 * KEPT);
         assert_eq!(store.metrics(R, 0), []);
         store.put(R, [point(&metric, 0, 1.0, false)], 3 * KEPT);

@@ -96,7 +96,7 @@ impl CloudWatch {
         let tagged: Tagged = input(asked.clone())?;
         let rule: MetricRule = input(asked)?;
         check::metric_rule(&rule, region)?;
-        self.put_alarm(Rule::Metric(rule), check::tags(&tagged.tags)?, region).await
+        self.put_alarm(Rule::Metric(Box::new(rule)), check::tags(&tagged.tags)?, region).await
     }
 
     /// `PutCompositeAlarm`.
@@ -187,7 +187,7 @@ impl CloudWatch {
         let family = match (&asked.children_of_alarm_name, &asked.parents_of_alarm_name) {
             (Some(parent), _) => {
                 let parent = find(&known, region, parent);
-                let rule = parent.and_then(|it| logic(it));
+                let rule = parent.and_then(logic);
                 Some(rule.iter().flat_map(Logic::alarms).map(|it| plain(it).to_owned()).collect::<BTreeSet<_>>())
             }
             (None, Some(child)) => {

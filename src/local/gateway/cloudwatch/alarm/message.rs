@@ -178,7 +178,7 @@ mod tests {
 
     fn alarm(rule: Value) -> Alarm {
         let rule: MetricRule = serde_json::from_value(rule).expect("a rule");
-        let mut alarm = Alarm::new("us-east-1", ACCOUNT, Rule::Metric(rule), Timestamp::UNIX_EPOCH);
+        let mut alarm = Alarm::new("us-east-1", ACCOUNT, Rule::Metric(Box::new(rule)), Timestamp::UNIX_EPOCH);
         alarm.state = State::Alarm;
         alarm
     }

@@ -29,11 +29,11 @@ pub(in crate::local::gateway::cloudwatch) enum Logic {
         alarms: Vec<String>,
     },
     /// Not so.
-    Not(Box<Logic>),
+    Not(Box<Self>),
     /// Both.
-    And(Box<Logic>, Box<Logic>),
+    And(Box<Self>, Box<Self>),
     /// Either.
-    Or(Box<Logic>, Box<Logic>),
+    Or(Box<Self>, Box<Self>),
 }
 
 impl Logic {

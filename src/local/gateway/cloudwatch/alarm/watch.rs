@@ -202,12 +202,17 @@ impl CloudWatch {
             if let Err(err) = &done {
                 tracing::warn!("alarm {key}: {action}: {err}");
             }
-            events.push(Event::acted(&alarm, super::now(), action, done.as_ref().map(|()| ()).map_err(String::as_str)));
+            events.push(Event::acted(&alarm, super::now(), action, done.as_ref().copied().map_err(String::as_str)));
         }
         if events.is_empty() {
             return Ok(());
         }
-        self.records.change(|all| Ok(history::add(&mut all.history, events))).await
+        self.records
+            .change(|all| {
+                history::add(&mut all.history, events);
+                Ok(())
+            })
+            .await
     }
 
     async fn act(&self, alarm: &Alarm, action: &str, old: (State, &str, Option<&str>)) -> Result<(), String> {

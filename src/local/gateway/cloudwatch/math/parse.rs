@@ -15,13 +15,13 @@ pub(in crate::local::gateway::cloudwatch) enum Expr {
     /// The identifier of a metric or an expression, or a function's keyword.
     Name(String),
     /// A list.
-    List(Vec<Expr>),
+    List(Vec<Self>),
     /// A negative.
-    Negative(Box<Expr>),
+    Negative(Box<Self>),
     /// Two operands.
-    Binary(Operator, Box<Expr>, Box<Expr>),
+    Binary(Operator, Box<Self>, Box<Self>),
     /// A function.
-    Call(String, Vec<Expr>),
+    Call(String, Vec<Self>),
 }
 
 /// An operator between two operands.

@@ -105,7 +105,6 @@ impl Asked {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the columns of two statements, read right below")]
     async fn ask(
         client: &Client,
         instances: &[Watched],

@@ -23,7 +23,7 @@ use crate::local::gateway::{
 const R: &str = "us-east-1";
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:told";
 /// A minute that begins at zero seconds.
-const T: i64 = 1_800_000_000 - 1_800_000_000 % 60;
+const T: i64 = 1_800_000_000;
 
 type Sent = Arc<Mutex<Vec<BTreeMap<String, String>>>>;
 
