@@ -252,10 +252,11 @@ impl LiveNetwork {
         private.map(|it| it.1.subnet_id.clone()).collect()
     }
 
-    /// Where those of a role lie; `None` while something of that is missing.
+    /// Where those of a role lie; `None` while something of that is missing. Databases lie in the group of subnets, which
+    /// stays the same when a zone is added.
     pub(super) fn place(&self, zones: u32, role: &str) -> Option<Place> {
         let subnets: Vec<String> = self.private().into_iter().collect();
-        let complete = subnets.len() >= zones as usize && self.database_subnets.is_some();
+        let complete = (role == "database" || subnets.len() >= zones as usize) && self.database_subnets.is_some();
         let group = self.groups.get(role)?.group_id.clone();
         complete.then(|| Place { subnets, group, subnet_group: self.name.clone() })
     }

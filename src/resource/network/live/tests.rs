@@ -157,6 +157,10 @@ fn nobody_lies_in_what_is_not_complete() {
     assert_eq!((place.group.as_str(), place.subnets.len(), place.subnet_group.as_str()), ("sg-brokers", 3, NAME));
     live.subnets.remove("private_2");
     assert_eq!(live.place(3, "brokers"), None);
+    // A database must not seem to move while the network grows.
+    assert_eq!(live.place(3, "database").map(|it| it.subnet_group).as_deref(), Some(NAME));
+    live.database_subnets = None;
+    assert_eq!(live.place(3, "database"), None);
 }
 
 #[test]
