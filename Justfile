@@ -91,14 +91,14 @@ formats:
 commits:
     cargo test --lib five_hundred_steps -- --nocapture
 
-# Judges what the program asks of AWS by AWS's published models, and the policies that it gives and needs by a linter; deploys as a user who may do nothing but what the deploy policy says.
+# Judges what the program asks of AWS by AWS's published models, and the policies that it gives and needs by a linter; deploys as a user who may do nothing but what the deploy policies say.
 policies:
     cargo test --test aws -- --nocapture
     cargo build --bin ecomctl
-    "${CARGO_TARGET_DIR:-target}/tmp/software/venv/bin/python" tests/aws/auth.py "${CARGO_TARGET_DIR:-target}/debug/ecomctl" templates/policies/deploy.json
+    "${CARGO_TARGET_DIR:-target}/tmp/software/venv/bin/python" tests/aws/auth.py "${CARGO_TARGET_DIR:-target}/debug/ecomctl" templates/policies/deploy.json templates/policies/deploy-network.json
     test -d target/policies || python3 -m venv target/policies
     target/policies/bin/pip install --quiet parliament==1.6.4
-    target/policies/bin/python tests/aws/lint.py "${CARGO_TARGET_DIR:-target}/tmp/aws-requests.jsonl" templates/policies/deploy.json
+    target/policies/bin/python tests/aws/lint.py "${CARGO_TARGET_DIR:-target}/tmp/aws-requests.jsonl" templates/policies/deploy.json templates/policies/deploy-network.json
 
 # Checks the workflows and the deploy step: actionlint (needs Go), zizmor and shellcheck, without a finding.
 workflows:

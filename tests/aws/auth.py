@@ -1,7 +1,7 @@
-"""Deploys under ministack's AUTH=true, with exactly the deploy policy: a stack of what ministack serves by itself comes and goes
+"""Deploys under ministack's AUTH=true, with exactly the deploy policies: a stack of what ministack serves by itself comes and goes
 by a user that may do nothing else, and without a statement the error names the action that is missing.
 
-usage: auth.py ECOMCTL POLICY.json, with a Python that has ministack
+usage: auth.py ECOMCTL POLICY.json..., with a Python that has ministack
 """
 
 import json
@@ -106,14 +106,15 @@ class Cloud:
 
 
 def main():
-    program, policy = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
-    text = policy.read_text(encoding="utf-8")
-    document = json.loads(text.replace("ACCOUNT", ACCOUNT).replace("REGION", REGION).replace("STACK", "auth"))
+    program, policies = Path(sys.argv[1]).resolve(), [Path(it).resolve() for it in sys.argv[2:]]
+    texts = [it.read_text(encoding="utf-8") for it in policies]
+    filled = [it.replace("ACCOUNT", ACCOUNT).replace("REGION", REGION).replace("STACK", "auth") for it in texts]
+    document = {"Version": "2012-10-17", "Statement": [one for it in filled for one in json.loads(it)["Statement"]]}
     with tempfile.TemporaryDirectory(prefix="ecomctl-auth-") as folder:
         folder = Path(folder)
         (folder / "stacks").mkdir()
         (folder / "stacks/auth.yaml").write_text(STACK)
-        (folder / "templates").symlink_to(policy.parents[1])
+        (folder / "templates").symlink_to(policies[0].parents[1])
         cloud = Cloud(folder)
 
         def run(*words, code=0):

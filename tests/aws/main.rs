@@ -1,6 +1,7 @@
-//! What the program asks of AWS, judged by what AWS publishes: every request of a whole life of the stack is valid by the
-//! services' own models, and the deploy policy of the README allows it, and nothing that is not asked for. Both judges are
-//! programs that share no code with this one: botocore's models, and the policy evaluation of ministack.
+//! What the program asks of AWS, judged by what AWS publishes: every request of a whole life of two stacks, the pipeline and
+//! one in a network, is valid by the services' own models, and the deploy policies of the README allow it, and nothing that is
+//! not asked for. Both judges are programs that share no code with this one: botocore's models, and the policy evaluation of
+//! ministack.
 
 #![expect(
     clippy::expect_used,
@@ -13,6 +14,7 @@ mod asked;
 #[path = "../cloud/fault.rs"]
 #[expect(dead_code, reason = "shared with the tests of the whole pipeline, which ask for more")]
 mod fault;
+mod network;
 #[path = "../cloud/place.rs"]
 #[expect(dead_code, reason = "shared with the tests of the whole pipeline, which ask for more")]
 mod place;
@@ -35,14 +37,42 @@ const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_is_one_that_aws_would_take_and_the_policy_allows() {
     let place = Place::start().await;
-    let kept = life(&place).await;
+    let lives = [(network::STACK, apart(&place).await), (STACK, life(&place).await)];
     drop(place);
-    eprintln!("{} requests", kept.len());
-    let lines: Vec<String> = kept.iter().map(|it| serde_json::to_string(it).expect("JSON")).collect();
+    let mut lines = Vec::new();
+    for (stack, kept) in &lives {
+        eprintln!("{} requests of the stack {stack}", kept.len());
+        for it in kept {
+            let mut line = serde_json::to_value(it).expect("JSON");
+            line["stack"] = (*stack).into();
+            lines.push(line.to_string());
+        }
+    }
     let file = Path::new(SCRATCH).join("aws-requests.jsonl");
     fs::write(&file, lines.join("\n") + "\n").expect("written");
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/policies");
     judge("models.py", &[&file]);
-    judge("policy.py", &[&file, &Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/policies/deploy.json")]);
+    judge("policy.py", &[&file, &policies.join("deploy.json"), &policies.join("deploy-network.json")]);
+}
+
+/// Makes a stack in a network, changes it step by step, and deletes it with what functions left in it.
+async fn apart(place: &Place) -> Vec<Kept> {
+    let mut kept = Vec::new();
+    let mut run = async |args: &[&str]| kept.extend(place.run_as(Mode::Keep, args).await.exits(0).kept);
+    network::begin(place);
+    run(&["diff", network::STACK]).await;
+    run(&["up", network::STACK]).await;
+    for text in network::changes() {
+        place.define(network::STACK, &text);
+        run(&["up", network::STACK]).await;
+    }
+    run(&["diff", network::STACK]).await;
+    run(&["status", network::STACK]).await;
+    network::leave_interface(place).await;
+    let consent = place.consent_for(network::STACK).await;
+    let teardown = ["teardown", network::STACK].into_iter().chain(consent.iter().map(String::as_str));
+    run(&teardown.collect::<Vec<_>>()).await;
+    kept
 }
 
 /// Makes the stack, changes something of everything, and deletes it, with a look in between.

@@ -126,6 +126,8 @@ def spoilt(records):
     yield with_json(function, lambda it: it.update(MemorySize="many")), "not a integer"
     yield with_json(function, lambda it: it["Code"].update(Nonsense=1)), "is no member"
     yield with_form(first("rds", "CreateDBInstance"), b"&Nonsense=1"), "is no parameter"
+    yield with_form(first("ec2", "CreateSubnet"), b"&Nonsense=1"), "is no parameter"
+    yield with_form(first("ec2", "CreateVpcEndpoint"), b"&VpcEndpointType=Nonsense"), "none of"
     yield with_form(first("iam", "CreateRole"), b"&RoleName=a%20name"), "not like"
     listing = copy.deepcopy(first("lambda", "GetFunction"))
     listing["target"] += "?Nonsense=1"

@@ -219,11 +219,16 @@ impl Place {
 
     /// Asks the program which flags give consent to everything.
     pub(crate) async fn consent(&self) -> Vec<String> {
-        let refused = self.run(&["teardown", STACK, "--json"]).await.exits(9);
+        self.consent_for(STACK).await
+    }
+
+    /// Does so for another stack.
+    pub(crate) async fn consent_for(&self, stack: &str) -> Vec<String> {
+        let refused = self.run(&["teardown", stack, "--json"]).await.exits(9);
         let error = refused.err.lines().filter_map(|it| serde_json::from_str::<serde_json::Value>(it).ok());
         let help = error.filter_map(|it| Some(it["error"]["help"].as_str()?.to_owned())).next_back();
         let help = help.unwrap_or_else(|| panic!("{}", refused.err));
-        let (_, flags) = help.split_once(&format!("ecomctl teardown {STACK} ")).expect("the command");
+        let (_, flags) = help.split_once(&format!("ecomctl teardown {stack} ")).expect("the command");
         flags.split(' ').map(str::to_owned).collect()
     }
 

@@ -146,6 +146,8 @@ pub(crate) struct Kept {
     headers: BTreeMap<String, String>,
     /// The body, in base64.
     body: String,
+    /// What EC2 answered, which names what it made; empty for other services, whose names say it.
+    answer: String,
 }
 
 impl Kept {
@@ -156,7 +158,13 @@ impl Kept {
             target: head.uri.path_and_query().map_or("/", |it| it.as_str()).to_owned(),
             headers: head.headers.iter().map(|(name, it)| (name.to_string(), text(it))).collect(),
             body: base64::Engine::encode(&base64::engine::general_purpose::STANDARD, body),
+            answer: String::new(),
         }
+    }
+
+    /// Whether it is signed for EC2.
+    fn asks_ec2(&self) -> bool {
+        self.headers.get("authorization").is_some_and(|it| it.contains("/ec2/aws4_request"))
     }
 }
 
@@ -307,9 +315,6 @@ async fn answer(
     let body = body.to_bytes();
     let asked = Asked::read(&head, &body, workspace, &lock(&run.shared.names));
     lock(&run.seen).push(asked.clone());
-    if run.mode == Mode::Keep && !workspace {
-        lock(&run.kept).push(Kept::new(&head, &body));
-    }
     // A client that is gone, or no longer wants to know, takes back nothing that it asked for; nor does it escape.
     let task = tokio::spawn(Arc::clone(&run).settle(asked, workspace, head, body));
     lock(&run.under_way).push(task.abort_handle());
@@ -347,8 +352,27 @@ impl Run {
             }
             Fate::Fails(fault) => self.fail(fault, &asked, workspace, head, body).await,
             Fate::Held => Answer::None,
+            Fate::Passes if self.mode == Mode::Keep && !workspace => Answer::Full(self.keep(head, body).await),
             Fate::Passes => Answer::Full(self.shared.pass(workspace, head, body).await),
         }
+    }
+
+    /// Passes a request of AWS on, and keeps it with what EC2 answered, in the order in which they came.
+    async fn keep(&self, head: Parts, body: Bytes) -> Response<Body> {
+        let kept = Kept::new(&head, &body);
+        let asks_ec2 = kept.asks_ec2();
+        let at = {
+            let mut all = lock(&self.kept);
+            all.push(kept);
+            all.len() - 1
+        };
+        let (head, body) = self.shared.pass(false, head, body).await.into_parts();
+        let Ok(body) = body.collect().await else { return failure(StatusCode::BAD_GATEWAY) };
+        let body = body.to_bytes();
+        if asks_ec2 {
+            lock(&self.kept)[at].answer = String::from_utf8_lossy(&body).into_owned();
+        }
+        Response::from_parts(head, Body::from(body))
     }
 
     /// Decides what becomes of a request. While a client is to die, none that nobody died at yet takes effect unseen.
