@@ -227,6 +227,11 @@ impl Proxy {
         lock(&self.0.failed).clear();
     }
 
+    /// Takes back that a client died at a point: it did not.
+    pub(crate) fn unvisit(&self, point: &Point) {
+        lock(&self.0.visited).remove(point);
+    }
+
     pub(crate) fn visited(&self) -> BTreeSet<Point> {
         lock(&self.0.visited).clone()
     }
