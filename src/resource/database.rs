@@ -143,6 +143,15 @@ const fn yes() -> bool {
     true
 }
 
+/// Says whether RDS takes this as a name: its rule is the same for all that it names, but for the length.
+pub(super) fn is_rds_name(physical: &str, longest: usize) -> bool {
+    physical.len() <= longest
+        && physical.starts_with(|it: char| it.is_ascii_lowercase())
+        && !physical.ends_with('-')
+        && !physical.contains("--")
+        && physical.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-')
+}
+
 impl Resource for Database {
     const FIELDS: &'static [(&'static str, Field)] = &[
         ("storage", Field::Grows("RDS cannot shrink a volume. Keep {live}.")),
@@ -224,12 +233,7 @@ impl Resource for Database {
     }
 
     fn check_name(physical: &str) -> Vec<Flaw> {
-        let fits = physical.len() <= 63
-            && physical.starts_with(|it: char| it.is_ascii_lowercase())
-            && !physical.ends_with('-')
-            && !physical.contains("--")
-            && physical.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-');
-        if fits {
+        if is_rds_name(physical, 63) {
             return Vec::new();
         }
         let flaw = Flaw::new("", format!("`{physical}` is no name for an RDS instance"));

@@ -8,7 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Change, Cx, Desired, Field, Flaw, Identity, Objection, Outputs, Resource, Result, Tags, touched};
+use super::{
+    Change, Cx, Desired, Field, Flaw, Identity, Objection, Outputs, Resource, Result, Tags, database::is_rds_name,
+    touched,
+};
 use crate::{
     address::Name,
     client::{self, Error},
@@ -66,12 +69,7 @@ impl Resource for ParameterGroup {
     }
 
     fn check_name(physical: &str) -> Vec<Flaw> {
-        let fits = (1..=255).contains(&physical.len())
-            && physical.starts_with(|it: char| it.is_ascii_lowercase())
-            && !physical.ends_with('-')
-            && !physical.contains("--")
-            && physical.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-');
-        if fits {
+        if is_rds_name(physical, 255) {
             return Vec::new();
         }
         let flaw = Flaw::new("", format!("`{physical}` is no name for a parameter group"));
