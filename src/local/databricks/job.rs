@@ -13,7 +13,7 @@ use super::{
     auth::Caller,
     call::{self, Answer, done, id, input, invalid, new_id, no_such_api, now, ok, page, parameter},
     destination::Destinations,
-    permission::Entry,
+    permission::{Entry, Level},
 };
 use crate::local::gateway::{
     call::{Call, Fault},
@@ -92,7 +92,7 @@ pub(super) struct Jobs {
 }
 
 /// What `jobs/create` brings: settings, and who may do what.
-type NewJob = (Map<String, Value>, Option<Vec<Entry>>);
+type NewJob = (Map<String, Value>, Option<Vec<Entry<Level>>>);
 
 /// Takes apart what `jobs/create` brings.
 pub(super) fn new_settings(call: &Call) -> Result<NewJob, Fault> {

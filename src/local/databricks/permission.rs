@@ -4,7 +4,7 @@ pub(super) mod directory;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
@@ -18,87 +18,127 @@ use crate::local::gateway::{
 };
 
 /// Who may do what, by job.
-pub(super) type All = BTreeMap<i64, Vec<Entry>>;
+pub(super) type All = BTreeMap<i64, Vec<Entry<Level>>>;
 
-/// Who may do one thing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Who may do one thing; how much, is `L`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Entry {
+pub(super) struct Entry<L> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     group_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_principal_name: Option<String>,
-    permission_level: Level,
+    permission_level: L,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What may be done with a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum Level {
-    #[default]
+pub(super) enum Level {
     CanView,
     CanManageRun,
     CanManage,
     IsOwner,
 }
 
+/// What a list of permissions is written with.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Input {
+#[serde(deny_unknown_fields, bound = "L: DeserializeOwned")]
+struct Input<L> {
     #[serde(default)]
-    access_control_list: Vec<Entry>,
+    access_control_list: Vec<Entry<L>>,
 }
 
-impl Entry {
+impl<L: Copy + Serialize> Entry<L> {
+    /// Lets a group do it, as every workspace has it from the beginning.
+    fn of_group(name: &str, level: L) -> Self {
+        Self {
+            user_name: None,
+            group_name: Some(name.to_owned()),
+            service_principal_name: None,
+            permission_level: level,
+        }
+    }
+
     fn who(&self) -> [&Option<String>; 3] {
         [&self.user_name, &self.group_name, &self.service_principal_name]
     }
 
-    fn owner(caller: Caller) -> Self {
-        let mut it = Self { permission_level: Level::IsOwner, ..Self::default() };
-        match caller {
-            Caller::User => it.user_name = Some(caller.name().to_owned()),
-            Caller::Principal => it.service_principal_name = Some(caller.name().to_owned()),
+    /// Shows an entry; `from` is the object above that it comes from.
+    fn render(&self, from: Option<&str>) -> Value {
+        let mut permission = json!({ "permission_level": self.permission_level, "inherited": from.is_some() });
+        if let Some(it) = from {
+            permission["inherited_from_object"] = json!([it]);
         }
-        it
-    }
-
-    fn render(&self) -> Value {
-        let mut it = json!({ "all_permissions": [{ "permission_level": self.permission_level, "inherited": false }] });
+        let mut entry = json!({ "all_permissions": [permission] });
         for (name, value) in ["user_name", "group_name", "service_principal_name"].into_iter().zip(self.who()) {
             if let Some(value) = value {
-                it[name] = value.clone().into();
-                it["display_name"] = value.clone().into();
+                entry[name] = value.clone().into();
+                entry["display_name"] = value.clone().into();
             }
         }
-        it
+        entry
     }
 }
 
-/// Checks a whole list, which must name one owner.
-pub(super) fn check(entries: Vec<Entry>, caller: Caller) -> Result<Vec<Entry>, Fault> {
-    check_entries(&entries)?;
-    match entries.iter().filter(|it| it.permission_level == Level::IsOwner).count() {
-        1 => Ok(entries),
-        // A new job's list need not name its owner, who is the caller.
-        0 => Ok([vec![Entry::owner(caller)], entries].concat()),
+impl Entry<Level> {
+    fn owner(caller: Caller) -> Self {
+        let name = || Some(caller.name().to_owned());
+        let (user_name, service_principal_name) = match caller {
+            Caller::User => (name(), None),
+            Caller::Principal => (None, name()),
+        };
+        Self { user_name, group_name: None, service_principal_name, permission_level: Level::IsOwner }
+    }
+
+    fn owns(&self) -> bool {
+        self.permission_level == Level::IsOwner
+    }
+}
+
+/// Reads a list of permissions, each of one user, group or principal.
+fn listed<L: Copy + Serialize + DeserializeOwned>(call: &Call) -> Result<Vec<Entry<L>>, Fault> {
+    let it: Input<L> = input(call)?;
+    of_one_each(&it.access_control_list)?;
+    Ok(it.access_control_list)
+}
+
+fn of_one_each<L: Copy + Serialize>(entries: &[Entry<L>]) -> Result<(), Fault> {
+    match entries.iter().all(|it| it.who().iter().filter(|it| it.is_some()).count() == 1) {
+        true => Ok(()),
+        false => {
+            Err(invalid("Exactly one of user_name, group_name and service_principal_name is needed in each entry."))
+        }
+    }
+}
+
+/// Checks a new job's list, which must name one owner.
+pub(super) fn check(entries: Vec<Entry<Level>>, caller: Caller) -> Result<Vec<Entry<Level>>, Fault> {
+    of_one_each(&entries)?;
+    no_group_owns(&entries)?;
+    // It need not name its owner, who is the caller.
+    let entries = match entries.iter().any(Entry::owns) {
+        true => entries,
+        false => [vec![Entry::owner(caller)], entries].concat(),
+    };
+    one_owner(&entries)?;
+    Ok(entries)
+}
+
+fn no_group_owns(entries: &[Entry<Level>]) -> Result<(), Fault> {
+    match entries.iter().any(|it| it.owns() && it.group_name.is_some()) {
+        true => Err(invalid("Groups can't be owners of a job.")),
+        false => Ok(()),
+    }
+}
+
+fn one_owner(entries: &[Entry<Level>]) -> Result<(), Fault> {
+    match entries.iter().filter(|it| it.owns()).count() {
+        1 => Ok(()),
         _ => Err(invalid("The job must have exactly one owner.")),
     }
-}
-
-fn check_entries(entries: &[Entry]) -> Result<(), Fault> {
-    for it in entries {
-        if it.who().iter().filter(|it| it.is_some()).count() != 1 {
-            return Err(invalid(
-                "Exactly one of user_name, group_name and service_principal_name is needed in each entry.",
-            ));
-        }
-        if it.permission_level == Level::IsOwner && it.group_name.is_some() {
-            return Err(invalid("Groups can't be owners of a job."));
-        }
-    }
-    Ok(())
 }
 
 /// The API of permissions.
@@ -114,7 +154,12 @@ impl Permissions {
     }
 
     /// Notes who may do what with a new job: by default, its maker owns it.
-    pub(super) async fn begin(&self, job: i64, entries: Option<Vec<Entry>>, caller: Caller) -> Result<(), Fault> {
+    pub(super) async fn begin(
+        &self,
+        job: i64,
+        entries: Option<Vec<Entry<Level>>>,
+        caller: Caller,
+    ) -> Result<(), Fault> {
         let entries = entries.unwrap_or_else(|| vec![Entry::owner(caller)]);
         self.records.change(|all| Ok(all.insert(job, entries))).await?;
         Ok(())
@@ -133,22 +178,19 @@ impl Permissions {
                 return ok(json!({ "permission_levels": levels }));
             }
             ("PUT", []) => {
-                let it: Input = input(call)?;
-                check_entries(&it.access_control_list)?;
-                one_owner(&it.access_control_list)?;
-                self.records.change(|all| Ok(all.insert(job, it.access_control_list))).await?;
+                let entries = listed(call)?;
+                no_group_owns(&entries)?;
+                one_owner(&entries)?;
+                self.records.change(|all| Ok(all.insert(job, entries))).await?;
             }
             ("PATCH", []) => {
-                let it: Input = input(call)?;
-                check_entries(&it.access_control_list)?;
+                let changed = listed(call)?;
+                no_group_owns(&changed)?;
                 let merge = |all: &mut All| {
                     let mut entries = all.get(&job).cloned().unwrap_or_else(|| vec![Entry::owner(caller)]);
-                    for new in it.access_control_list {
+                    for new in changed {
                         // A new owner takes the place of the old one.
-                        entries.retain(|old| {
-                            old.who() != new.who()
-                                && !(new.permission_level == Level::IsOwner && old.permission_level == Level::IsOwner)
-                        });
+                        entries.retain(|old| old.who() != new.who() && !(new.owns() && old.owns()));
                         entries.push(new);
                     }
                     one_owner(&entries)?;
@@ -160,20 +202,8 @@ impl Permissions {
             _ => return Err(no_such_api(call)),
         }
         let entries = self.records.now().get(&job).cloned().unwrap_or_else(|| vec![Entry::owner(caller)]);
-        let mut rendered: Vec<Value> = entries.iter().map(Entry::render).collect();
-        rendered.push(json!({
-            "group_name": "admins",
-            "all_permissions": [
-                { "permission_level": Level::CanManage, "inherited": true, "inherited_from_object": ["/jobs/"] },
-            ],
-        }));
+        let mut rendered: Vec<Value> = entries.iter().map(|it| it.render(None)).collect();
+        rendered.push(Entry::of_group("admins", Level::CanManage).render(Some("/jobs/")));
         ok(json!({ "object_id": format!("/jobs/{job}"), "object_type": "job", "access_control_list": rendered }))
-    }
-}
-
-fn one_owner(entries: &[Entry]) -> Result<(), Fault> {
-    match entries.iter().filter(|it| it.permission_level == Level::IsOwner).count() {
-        1 => Ok(()),
-        _ => Err(invalid("The job must have exactly one owner.")),
     }
 }

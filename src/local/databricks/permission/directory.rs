@@ -8,49 +8,25 @@ use serde_json::{Value, json};
 
 use crate::local::{
     databricks::{
-        call::{Answer, input, invalid, missing, no_such_api, ok},
+        call::{Answer, invalid, missing, no_such_api, ok},
+        permission::{Entry, listed},
         workspace::{Kind, Workspace},
     },
     gateway::{call::Call, record::Records},
 };
 
 /// Who may do what, by folder.
-pub(in crate::local::databricks) type All = BTreeMap<i64, Vec<Entry>>;
+pub(in crate::local::databricks) type All = BTreeMap<i64, Vec<Entry<Level>>>;
 
-/// Who may do one thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::local::databricks) struct Entry {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    group_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service_principal_name: Option<String>,
-    permission_level: Level,
-}
-
+/// What may be done in a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(clippy::enum_variant_names, reason = "the API's own words")]
-enum Level {
+pub(in crate::local::databricks) enum Level {
     CanRead,
     CanRun,
     CanEdit,
     CanManage,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Input {
-    #[serde(default)]
-    access_control_list: Vec<Entry>,
-}
-
-impl Entry {
-    fn who(&self) -> [&Option<String>; 3] {
-        [&self.user_name, &self.group_name, &self.service_principal_name]
-    }
 }
 
 /// The API of the permissions of folders.
@@ -73,17 +49,12 @@ impl Directories {
         match (call.method.as_str(), rest) {
             ("GET", []) => {}
             (method @ ("PUT" | "PATCH"), []) => {
-                let it: Input = input(call)?;
-                if it.access_control_list.iter().any(|it| it.who().iter().filter(|it| it.is_some()).count() != 1) {
-                    return Err(invalid(
-                        "Exactly one of user_name, group_name and service_principal_name is needed in each entry.",
-                    ));
-                }
+                let changed = listed(call)?;
                 let replace = method == "PUT";
                 let change = |all: &mut All| {
                     let entries = all.entry(number).or_default();
-                    entries.retain(|old| !replace && it.access_control_list.iter().all(|new| new.who() != old.who()));
-                    entries.extend(it.access_control_list);
+                    entries.retain(|old| !replace && changed.iter().all(|new| new.who() != old.who()));
+                    entries.extend(changed);
                     Ok(())
                 };
                 self.records.change(change).await?;
@@ -92,34 +63,18 @@ impl Directories {
         }
         let all = self.records.now();
         let own = all.get(&number).into_iter().flatten();
-        let mut entries: Vec<Value> = own.map(|it| render(it.who(), it.permission_level, None)).collect();
+        let mut entries: Vec<Value> = own.map(|it| it.render(None)).collect();
         let above = path.match_indices('/').map(|(at, _)| &path[..at]).filter(|it| !it.is_empty());
         for (above, folder) in above.filter_map(|it| Some((it, self.workspace.find(it)?))) {
             let inherited = all.get(&folder.number()).into_iter().flatten();
-            entries.extend(inherited.map(|it| render(it.who(), it.permission_level, Some(above))));
+            entries.extend(inherited.map(|it| it.render(Some(above))));
         }
-        let group = |name: &str| [None, Some(name.to_owned()), None];
         if path == "/Shared" || path.starts_with("/Shared/") {
-            entries.push(render(group("users").each_ref(), Level::CanManage, Some("/Shared")));
+            entries.push(Entry::of_group("users", Level::CanManage).render(Some("/Shared")));
         }
-        entries.push(render(group("admins").each_ref(), Level::CanManage, Some("/")));
+        entries.push(Entry::of_group("admins", Level::CanManage).render(Some("/")));
         ok(json!({
             "object_id": format!("/directories/{number}"), "object_type": "directory", "access_control_list": entries,
         }))
     }
-}
-
-fn render(who: [&Option<String>; 3], level: Level, from: Option<&str>) -> Value {
-    let mut permission = json!({ "permission_level": level, "inherited": from.is_some() });
-    if let Some(it) = from {
-        permission["inherited_from_object"] = json!([it]);
-    }
-    let mut entry = json!({ "all_permissions": [permission] });
-    for (name, value) in ["user_name", "group_name", "service_principal_name"].into_iter().zip(who) {
-        if let Some(value) = value {
-            entry[name] = value.clone().into();
-            entry["display_name"] = value.clone().into();
-        }
-    }
-    entry
 }
