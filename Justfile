@@ -58,9 +58,9 @@ kills part="all":
     SWEEP={{ part }} cargo test --test cloud -- --nocapture
     cargo test --lib killed_at_any_write -- --nocapture
 
-# Lets every request of `up`, an update and `teardown` fail once in each of eight ways.
-faults:
-    SWEEP=faults cargo test --test cloud the_pipeline -- --nocapture
+# Lets every request of `up`, an update and `teardown` fail once in each of nine ways, or in one of them, such as `Stale`.
+faults way="faults":
+    SWEEP={{ way }} cargo test --test cloud the_pipeline -- --nocapture
 
 # The planner's promises over 10,000 made-up stacks; the protocol killed or lied to at every pair of points.
 protocol:

@@ -13,6 +13,7 @@ pub mod glue;
 mod http;
 pub mod kafka;
 pub mod objects;
+pub mod patience;
 mod raw;
 
 pub use error::{Error, Reason};

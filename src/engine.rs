@@ -15,6 +15,7 @@ mod own;
 mod plan;
 mod saved;
 mod step;
+mod twin;
 
 pub use aim::{Aim, Goal, Older};
 pub use apply::{GRACE, Mandate, Summary};

@@ -41,10 +41,14 @@ pub fn is_gone(pid: u32, start: Option<u64>) -> bool {
     pid.is_some_and(|it| matches!(test_kill_process(it), Err(Errno::SRCH)))
 }
 
-/// Returns what tells this run of the machine from those before; none where the kernel does not tell.
+/// Returns what tells this run of the machine, and the table of processes within it, from all others: only where it is the
+/// same does a number mean the same process, and a clock the same time. None where the kernel does not tell.
 pub fn boot() -> Option<String> {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim().to_owned()).filter(|it| !it.is_empty())
+    // A container has a table of its own (pid_namespaces(7)), and often the name of its host.
+    let table = fs::read_link("/proc/self/ns/pid").ok()?;
+    let id = Some(id.trim()).filter(|it| !it.is_empty())?;
+    Some(format!("{id} {}", table.display()))
 }
 
 /// What `/proc/<pid>/stat` says, as far as it is of use here.

@@ -90,6 +90,15 @@ pub trait Resource: Kinded + DeserializeOwned + Serialize + JsonSchema + Debug +
     /// Whether it is known by an identifier and an update gives it another name, so that a new address in the stack file
     /// is a new name and nothing more.
     const RENAMES: bool = false;
+    /// Whether the request that creates it succeeds, and changes it, where one of its name is there already: the engine looks
+    /// once more right before it is sent.
+    const OVERWRITES: bool = false;
+    /// Whether its owner's tags are written by a request that follows the one that creates it, so that one of ours may have
+    /// none when a run was cut short in between.
+    const TAGGED_LATE: bool = false;
+    /// Whether [`Resource::candidates`] can tell what there is: otherwise it lies in something that has an owner, or is found
+    /// by nothing but its name.
+    const LISTED: bool = true;
     /// The names of all outputs that it may have, so that a misspelled one is a mistake in the file.
     const OUTPUTS: &'static [&'static str] = &[];
     /// What the provider reports.
@@ -125,7 +134,8 @@ pub trait Resource: Kinded + DeserializeOwned + Serialize + JsonSchema + Debug +
     fn read(cx: &Cx, names: &[Name]) -> impl Future<Output = Result<Vec<Option<Self::Live>>>> + Send;
 
     /// Lists names at the provider under which something of this stack may be, whether its file names it or not, by one
-    /// request; none where that cannot be told. Whose they are is for [`Resource::read`] to say.
+    /// request for each page of them; none where that cannot be told ([`Resource::LISTED`]). Whose they are is for
+    /// [`Resource::read`] to say.
     fn candidates(_cx: &Cx) -> impl Future<Output = Result<Vec<String>>> + Send {
         async { Ok(Vec::new()) }
     }

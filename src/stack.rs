@@ -168,6 +168,11 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<keep::KeepText>")]
     pub state: Option<Keep>,
+    /// The AWS account that the bucket of the state belongs to, 12 digits in quotes: in another's, nothing is read or written.
+    /// Default: `account`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Account>")]
+    pub state_account: Option<String>,
     /// The file that is laid over this one where a preview is made, such as `preview.yaml`: with `--prefix pr-7`, everything
     /// is called by another name, in the same account. Default: there are no previews.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,5 +8,7 @@ mod store;
 
 pub use journal::{Account, Done, End, Entry, Outcome};
 pub use record::{Definition, Document, Holder, Lease, Record, SCHEMA, Status};
-pub use session::{BEAT, Claim, DEADLINE, Edit, Error as SessionError, Session, TTL};
-pub use store::{Archive, Error as StoreError, Etag, FileStore, S3Store, Store};
+#[cfg(test)]
+pub(crate) use session::LINGERS;
+pub use session::{BEAT, Claim, DEADLINE, Edit, Error as SessionError, QUIET, Session, TTL};
+pub use store::{Archive, Error as StoreError, Etag, FileStore, S3Store, Source, Store, current};

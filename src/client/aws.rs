@@ -26,6 +26,7 @@ use super::{
     fence::{Fence, Gate, LONGEST},
     glue,
     objects::Objects,
+    patience,
 };
 
 /// The longest that one attempt may take.
@@ -105,7 +106,7 @@ impl Aws {
         let http = Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
-            .operation_attempt_timeout(ATTEMPT)
+            .operation_attempt_timeout(patience::limit(ATTEMPT))
             .operation_timeout(LONGEST)
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())

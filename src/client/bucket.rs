@@ -26,10 +26,14 @@ impl Objects {
     /// # Errors
     /// Says which request failed.
     pub async fn safety(&self) -> Result<Option<Safety>> {
-        let (client, bucket) = self.parts();
-        let versioning = client.get_bucket_versioning().bucket(bucket).send();
-        let access = client.get_public_access_block().bucket(bucket).send();
-        let (versioning, access) = tokio::join!(versioning, access);
+        let versioning = self.send(|client, bucket, owner| {
+            client.get_bucket_versioning().bucket(bucket).set_expected_bucket_owner(owner).send()
+        });
+        let access = self.send(|client, bucket, owner| {
+            client.get_public_access_block().bucket(bucket).set_expected_bucket_owner(owner).send()
+        });
+        // One after the other: the first finds out where the bucket lies.
+        let (versioning, access) = (versioning.await, access.await);
         let versioning = Error::missing_is_none(versioning.map_err(Error::aws("s3", "GetBucketVersioning")))?;
         let Some(versioning) = versioning else { return Ok(None) };
         let access = Error::missing_is_none(access.map_err(Error::aws("s3", "GetPublicAccessBlock")))?;
@@ -46,15 +50,16 @@ impl Objects {
     /// # Errors
     /// Says which request failed; also that the name is taken by somebody else.
     pub async fn make_bucket(&self) -> Result<bool> {
-        let (client, bucket) = self.parts();
-        let region = client.config().region().map_or("us-east-1", AsRef::as_ref);
-        // That region's name is the one that the API refuses to take.
-        let place = (region != "us-east-1").then(|| {
-            let place = BucketLocationConstraint::from(region);
-            CreateBucketConfiguration::builder().location_constraint(place).build()
+        let made = self.send(|client, bucket, _| {
+            let region = client.config().region().map_or("us-east-1", AsRef::as_ref);
+            // That region's name is the one that the API refuses to take.
+            let place = (region != "us-east-1").then(|| {
+                let place = BucketLocationConstraint::from(region);
+                CreateBucketConfiguration::builder().location_constraint(place).build()
+            });
+            client.create_bucket().bucket(bucket).set_create_bucket_configuration(place).send()
         });
-        let made = client.create_bucket().bucket(bucket).set_create_bucket_configuration(place).send().await;
-        match made.map_err(Error::aws("s3", "CreateBucket")) {
+        match made.await.map_err(Error::aws("s3", "CreateBucket")) {
             Ok(_) => (),
             Err(err) if err.reason == Reason::Exists && err.message.contains("AlreadyOwnedByYou") => return Ok(false),
             Err(err) => return Err(err),
@@ -71,8 +76,11 @@ impl Objects {
             .build()
             .map_err(invalid)?;
         let rules = BucketLifecycleConfiguration::builder().rules(rule).build().map_err(invalid)?;
-        let put = client.put_bucket_lifecycle_configuration().bucket(bucket).lifecycle_configuration(rules);
-        put.send().await.map_err(Error::aws("s3", "PutBucketLifecycleConfiguration"))?;
+        let put = self.send(|client, bucket, owner| {
+            let put = client.put_bucket_lifecycle_configuration().bucket(bucket).set_expected_bucket_owner(owner);
+            put.lifecycle_configuration(rules.clone()).send()
+        });
+        put.await.map_err(Error::aws("s3", "PutBucketLifecycleConfiguration"))?;
         Ok(true)
     }
 
@@ -81,18 +89,23 @@ impl Objects {
     /// # Errors
     /// Says which request failed.
     pub async fn secure(&self) -> Result<()> {
-        let (client, bucket) = self.parts();
         let access = PublicAccessBlockConfiguration::builder()
             .block_public_acls(true)
             .ignore_public_acls(true)
             .block_public_policy(true)
             .restrict_public_buckets(true)
             .build();
-        let put = client.put_public_access_block().bucket(bucket).public_access_block_configuration(access);
-        put.send().await.map_err(Error::aws("s3", "PutPublicAccessBlock"))?;
+        let put = self.send(|client, bucket, owner| {
+            let put = client.put_public_access_block().bucket(bucket).set_expected_bucket_owner(owner);
+            put.public_access_block_configuration(access.clone()).send()
+        });
+        put.await.map_err(Error::aws("s3", "PutPublicAccessBlock"))?;
         let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-        let put = client.put_bucket_versioning().bucket(bucket).versioning_configuration(on);
-        put.send().await.map_err(Error::aws("s3", "PutBucketVersioning"))?;
+        let put = self.send(|client, bucket, owner| {
+            let put = client.put_bucket_versioning().bucket(bucket).set_expected_bucket_owner(owner);
+            put.versioning_configuration(on.clone()).send()
+        });
+        put.await.map_err(Error::aws("s3", "PutBucketVersioning"))?;
         Ok(())
     }
 }

@@ -55,9 +55,11 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let aim = Aim::adopt(address.clone());
     let (plan, _) = run.plan(&run.document().await?, &aim).await?;
     let step = plan.steps.iter().find(|it| it.address == address);
-    if let Some(step) = step.filter(|it| it.action != Action::Create && !it.adopts && it.refused.is_none()) {
-        run.terminal
-            .print(&format!("{address} belongs to `{stack}` already, as {}; nothing was changed", step.physical));
+    if let Some(step) =
+        step.filter(|it| it.action != Action::Create && !it.adopts && !it.resumes && it.refused.is_none())
+    {
+        let text = format!("{address} belongs to `{stack}` already, as {}; nothing was changed", step.physical);
+        run.terminal.tell(&serde_json::json!({ "adopted": null, "physical": step.physical }), &text);
         return Ok(Exit::Done);
     }
     if let Some(why) = step.and_then(|it| hindrance(stack, it)) {

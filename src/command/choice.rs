@@ -86,7 +86,7 @@ impl Order {
     /// Returns the command that gives this order to a stack, without consent.
     pub fn command(&self, stack: &str) -> String {
         match &self.saved {
-            Some((path, _)) => format!("ecomctl up {stack} --plan {}", quoted(path)),
+            Some((path, _)) => format!("ecomctl up {stack} --plan {}{}", quoted(path), self.older()),
             None => self.again(stack),
         }
     }
@@ -101,7 +101,12 @@ impl Order {
             all.iter().map(|it| format!(" {flag} {it}")).collect()
         };
         let (only, kept) = (flags("--only", &self.aim.only), flags("--keep-drift", &self.aim.keep_drift));
-        format!("ecomctl {verb} {stack}{only}{kept}")
+        format!("ecomctl {verb} {stack}{only}{kept}{}", self.older())
+    }
+
+    /// The consent to an older definition, which holds for one command alone.
+    const fn older(&self) -> &'static str {
+        if self.aim.allow_older { " --allow-older" } else { "" }
     }
 
     /// Says what is so once all is done, as the end of a sentence that begins with the stack.
@@ -121,12 +126,19 @@ impl Order {
 /// Says that a plan is not what would be done now.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("the plan in {path} is stale; nothing was changed. What moved since it was made:\n{}", self.list())]
-#[diagnostic(code(plan::stale), help("make it anew, and read it: {anew}"))]
+#[diagnostic(
+    code(plan::stale),
+    help(
+        "make it anew, and read it: {anew}; where a run of this very plan was cut short, the same without saving goes on: {goes_on}"
+    )
+)]
 pub struct Stale {
     /// The file.
     pub path: String,
     /// What moved.
     pub moved: Vec<String>,
+    /// The command that goes on with what is half done.
+    pub goes_on: String,
     /// The command that makes the plan anew.
     pub anew: String,
 }
@@ -194,14 +206,24 @@ pub fn read(path: &Path, stack: &str) -> Result<Saved> {
     Ok(saved)
 }
 
-/// Writes a plan to a file: all of it, or nothing.
+/// Writes a plan to a file: all of it, or nothing. What a link points at is written; what is there and is no file, such as
+/// `/dev/stdout`, is written to.
 ///
 /// # Errors
 /// Says why it cannot be written.
 pub fn write(path: &Path, saved: &Saved) -> Result<()> {
+    if path == Path::new("-") {
+        let (message, help) = ("`-` is no file to save a plan to", "to print it: --format json");
+        return Err(Problem::Usage { message: message.to_owned(), help: Some(help.to_owned()) }.into());
+    }
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = real.as_path();
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let text = saved.text().map_err(error::internal)?;
     let put = || {
+        if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+            return fs::write(path, &text);
+        }
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
@@ -225,6 +247,23 @@ mod tests {
     fn a_path_can_be_copied_as_it_stands() {
         assert_eq!(quoted(Path::new("out/plan-1.json")), "out/plan-1.json");
         assert_eq!(quoted(Path::new("my plan's.json")), r"'my plan'\''s.json'");
+    }
+
+    #[test]
+    fn a_plan_is_written_where_a_link_points_and_replaces_nothing_but_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (link, real) = (folder.path().join("link.json"), folder.path().join("real.json"));
+        fs::write(&real, "old").expect("written");
+        std::os::unix::fs::symlink(&real, &link).expect("a link");
+        let saved = Saved::read(include_str!("../../tests/fixtures/plan.json")).expect("a plan");
+        write(&link, &saved).expect("written");
+        assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+        assert_eq!(Saved::read(&fs::read_to_string(&real).expect("readable")), Ok(saved.clone()));
+        let null = folder.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &null).expect("a link");
+        write(&null, &saved).expect("written to");
+        assert!(!fs::metadata("/dev/null").expect("there").is_file());
+        assert_eq!(write(Path::new("-"), &saved).expect_err("no file").exit(), Exit::Usage);
     }
 
     #[test]

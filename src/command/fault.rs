@@ -49,6 +49,41 @@ impl Incomplete {
     }
 }
 
+/// What is recorded lies in another account or region than this run.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("what is recorded of `{stack}` lies in {there}, and this run is in {here}; nothing was asked or changed")]
+#[diagnostic(
+    code(state::elsewhere),
+    help(
+        "use the credentials and the region of {there}; what shall be in {here} is another stack: give it a file of its own, \
+         or tear this one down first, where it is"
+    )
+)]
+pub struct Elsewhere {
+    /// The stack.
+    pub stack: String,
+    /// The account and the region that are recorded.
+    pub there: String,
+    /// Those of this run.
+    pub here: String,
+}
+
+/// What was a stack of its own would now be taken for a preview.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error(
+    "`{stack}` was a stack with a file of its own, which is gone: it is no preview of `{of}`; nothing was asked or changed"
+)]
+#[diagnostic(
+    code(state::no_preview),
+    help("put stacks/{stack}.yaml back; with it, `ecomctl teardown {stack}` deletes what is left")
+)]
+pub struct NoPreview {
+    /// The stack.
+    pub stack: String,
+    /// The stack whose previews have such names.
+    pub of: String,
+}
+
 /// The user interrupted twice.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("stopped at once; requests that were under way may have taken effect")]
@@ -130,6 +165,7 @@ pub fn of_engine(err: engine::Error) -> Error {
             Reason::Missing => Exit::Unreachable,
             it => of_reason(it),
         },
+        engine::Error::Unresolved { cause: resource::Error::NotReady(_), .. } => Exit::Unreachable,
         engine::Error::Unresolved { .. } => Exit::Rejected,
         engine::Error::Read { .. } | engine::Error::UnknownKind(_) => Exit::Internal,
     };
@@ -210,6 +246,14 @@ mod tests {
           × topic.orders: Kafka cannot shrink a topic
           help: Keep 12
         ");
+    }
+
+    #[test]
+    fn what_cannot_be_computed_yet_is_no_mistake_of_the_file() {
+        let (address, on) = (Address::new("secret_scope", "pipeline"), Address::new("database", "shop"));
+        let unresolved = |cause| engine::Error::Unresolved { address: address.clone(), cause, help: None };
+        assert_eq!(of_engine(unresolved(resource::Error::NotReady(on))).exit(), Exit::Unreachable);
+        assert_eq!(of_engine(unresolved(resource::Error::Unusable("x".to_owned()))).exit(), Exit::Rejected);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
+    address::Address,
     command::{
         Exit, Global, Result,
         consent::{Deed, STACK},
@@ -21,7 +22,7 @@ use crate::{
     },
     report::{Terminal, human},
     stack,
-    state::{BEAT, Claim, DEADLINE, Holder, Lease, Session, SessionError, Store, StoreError},
+    state::{BEAT, Claim, DEADLINE, Document, Holder, Lease, QUIET, Session, SessionError, Status, Store, StoreError},
 };
 
 /// See who holds a stack, or end a hold
@@ -78,10 +79,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         // A stack whose file is gone may still have a state; one that has neither does not exist.
         stack::find(&project.root, stack)?;
     }
-    let lease = stored.and_then(|it| it.0.lease);
+    let document = stored.map(|it| it.0).unwrap_or_default();
     let holder = who::holder(&project.root);
-    match (args.verb, lease) {
-        (Verb::Status(it), lease) => show(&it.stack, lease.as_ref(), &holder, terminal),
+    match (args.verb, document.lease.clone()) {
+        (Verb::Status(it), _) => show(&it.stack, &document, &holder, terminal),
         (Verb::Break { stack, .. }, None) => {
             terminal.tell(&json!({ "broken": null }), &format!("Nobody holds `{}`.", stack.stack));
         }
@@ -111,13 +112,16 @@ pub async fn take(
         } else {
             terminal.remark(
                 "locked",
-                "waiting for the stack's state: it is slow to answer, or its last lease is from the future and is watched \
-                 for up to 90 s",
+                "waiting for the stack's state: it is slow to answer, or its last lease was never given back, and is watched \
+                 for 20 s, or for 90 s where it is from the future",
             );
             claimed.await
         };
         let err = match claimed {
-            Ok(it) => return Ok(it),
+            Ok(it) => {
+                it.restored().inspect(|serial| terminal.remark("restored", &restored(*serial)));
+                return Ok(it);
+            }
             Err(err) => err,
         };
         let left = patience.saturating_sub(begun.elapsed());
@@ -139,13 +143,50 @@ pub async fn take(
     }
 }
 
-fn show(stack: &str, lease: Option<&Lease>, own: &Holder, terminal: Terminal) {
+/// Says that a state was lost, and what takes its place.
+pub fn restored(serial: u64) -> String {
+    format!(
+        "the stack's state was lost: what counts is its newest copy, serial {serial} of its history; to begin without any, delete \
+         the history, too"
+    )
+}
+
+/// What was begun and is not recorded as done: how far it got, and what.
+#[derive(Debug, serde::Serialize)]
+struct Begun {
+    address: Address,
+    status: &'static str,
+}
+
+impl std::fmt::Display for Begun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.status, self.address)
+    }
+}
+
+/// Lists what a run may have under way, as far as the records say.
+fn begun(document: &Document) -> Vec<Begun> {
+    let open = document.resources.iter().filter(|it| it.1.status != Status::Ready);
+    open.map(|(address, it)| Begun { address: address.clone(), status: it.status.name() }).collect()
+}
+
+/// Names it, the first few of it one by one.
+fn named(begun: &[Begun]) -> String {
+    const MOST: usize = 12;
+    let mut names: Vec<_> = begun.iter().take(MOST).map(ToString::to_string).collect();
+    names.extend(begun.len().checked_sub(MOST).filter(|it| *it > 0).map(|it| format!("{it} more")));
+    names.join(", ")
+}
+
+fn show(stack: &str, document: &Document, own: &Holder, terminal: Terminal) {
+    let (lease, begun) = (document.lease.as_ref(), begun(document));
     let remaining = lease.and_then(Lease::remaining);
-    let dead = lease.is_some_and(|it| it.holder.is_dead(&own.host));
+    let dead = lease.is_some_and(|it| it.holder.is_dead(own));
     if terminal.json {
         let held = lease.map(|it| {
             json!({
                 "lease": it, "held": remaining.is_some() && !dead, "expires_in": remaining.map(|it| it.as_secs()), "dead": dead,
+                "begun": begun,
             })
         });
         terminal.print(&held.unwrap_or_else(|| json!({ "lease": null, "held": false })).to_string());
@@ -158,10 +199,16 @@ fn show(stack: &str, lease: Option<&Lease>, own: &Holder, terminal: Terminal) {
     let (it, now) = (&lease.holder, Timestamp::now());
     let state = match remaining {
         _ if dead => "its process is gone; the next run takes over at once".to_owned(),
-        None => "expired; the next run takes over at once".to_owned(),
-        Some(left) if it.host == own.host => {
-            format!("its process runs; the lease expires in {}", human::duration(left))
-        }
+        None if it.is_here(own) => "expired; the next run takes over at once".to_owned(),
+        None => format!(
+            "expired, unless the clock there is wrong: the next run takes over if nobody renews it within {}",
+            human::duration(QUIET)
+        ),
+        Some(left) if it.is_here(own) => format!("its process runs; the lease expires in {}", human::duration(left)),
+        Some(left) if it.host == own.host => format!(
+            "it runs in another container, on a machine of the same name, or ran before this one started; the lease expires in {}",
+            human::duration(left)
+        ),
         Some(left) => format!("it runs on another machine; the lease expires in {}", human::duration(left)),
     };
     let verb = if lease.verb.is_empty() { "nothing that it told" } else { &lease.verb };
@@ -171,6 +218,7 @@ fn show(stack: &str, lease: Option<&Lease>, own: &Holder, terminal: Terminal) {
         format!("  renewed {}", human::ago(now, lease.beat)),
         format!("  {state}"),
     ];
+    lines.extend((!begun.is_empty()).then(|| format!("  begun   {}", named(&begun))));
     lines.extend(it.ci.as_ref().map(|it| format!("  ci      {it}")));
     lines.extend(it.commit.as_ref().map(|it| format!("  commit  {it}")));
     terminal.print(&lines.join("\n"));
@@ -193,13 +241,19 @@ async fn end(
     }
     let claim = Claim { verb: "lock break", breaks: Some(lease.epoch) };
     let session = Session::claim(store, holder, claim).await.map_err(of_session)?;
+    // As it stood when the hold ended: nothing is recorded after that.
+    let begun = begun(session.document());
     session.release().await.map_err(of_session)?;
+    let open = match begun.as_slice() {
+        [] => "It had recorded nothing that is not done.".to_owned(),
+        some => format!("It had begun, and not recorded as done: {}. `ecomctl up {stack}` finishes that.", named(some)),
+    };
     let text = format!(
         "Nobody holds `{stack}` any more. If that run still lives, it finds out within {} s and changes nothing more; what it \
-         sent before that may still take effect for {} s.",
+         sent before that may still take effect for {} s.\n{open}",
         BEAT.as_secs(),
         DEADLINE.as_secs()
     );
-    terminal.tell(&json!({ "broken": lease }), &text);
+    terminal.tell(&json!({ "broken": lease, "begun": begun }), &text);
     Ok(())
 }

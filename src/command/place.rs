@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    client::aws::Aws,
+    client::{aws::Aws, objects::Objects},
     command::{Result, project::Project},
     resource::KINDS,
     stack::{self, Keep, Settings},
@@ -41,8 +41,7 @@ impl Project {
             Keep::File => self.file_store(stack),
             Keep::S3 { bucket, prefix } => {
                 stack::check_name(&self.root, stack)?;
-                let prefix = [prefix.as_str(), stack].join("/");
-                Ok(Arc::new(S3Store::new(aws.objects(&bucket, &prefix))))
+                Ok(Arc::new(S3Store::new(objects(stack, settings, aws, &bucket, &prefix))))
             }
         }
     }
@@ -55,6 +54,13 @@ impl Project {
         stack::check_name(&self.root, stack)?;
         Ok(Arc::new(FileStore::new(self.home.join("state").join(format!("{stack}.json")))))
     }
+}
+
+/// Returns the objects that a stack's state is kept in, and beside it what belongs to it. In a bucket of another account than
+/// the stack's file expects, nothing is read or written.
+pub(super) fn objects(stack: &str, settings: &Settings, aws: &Aws, bucket: &str, prefix: &str) -> Objects {
+    let owner = settings.state_account.as_deref().or(settings.account.as_deref());
+    aws.objects(bucket, &[prefix, stack].join("/")).owned_by(owner)
 }
 
 #[cfg(test)]

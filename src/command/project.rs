@@ -14,6 +14,7 @@ use crate::{
         aws::Aws,
         databricks::{self, Databricks},
         fabric::{self, Fabric},
+        patience,
     },
     command::{Global, Result, access::Access, error, local},
     local::ACCOUNT,
@@ -80,6 +81,7 @@ impl Project {
     /// Says that there is none.
     pub fn open(global: &Global) -> Result<Self> {
         check_ports(std::env::var_os("ECOMCTL_PORTS").as_deref())?;
+        patience::check().map_err(no_timeout)?;
         global.project.as_deref().map_or(Ok(()), check_folder)?;
         let from = global.project.as_deref().unwrap_or(Path::new("."));
         let from = std::path::absolute(from).map_err(error::file("find", from))?;
@@ -184,6 +186,13 @@ fn check_ports(wanted: Option<&OsStr>) -> Result<()> {
         }
         .into()),
     }
+}
+
+/// Says that the environment names no time to wait for answers.
+fn no_timeout(found: String) -> error::Error {
+    let message = format!("the environment variable {} is `{found}`, which is no time to wait", patience::VARIABLE);
+    let help = Some("set it to the longest wait for one answer, such as `5s`, or leave it out".to_owned());
+    error::Problem::Usage { message, help }.into()
 }
 
 /// Asks whose the credentials are. Every other request would fail too where this one does.

@@ -22,8 +22,12 @@ use crate::{
         choice::{self, Order, Stale},
         consent::Question,
         error,
-        fault::{Incomplete, Reasoned, Refused, Stopped, of_engine, of_session, of_session_at_the_end, of_store},
+        fault::{
+            Elsewhere, Incomplete, NoPreview, Reasoned, Refused, Stopped, of_engine, of_session, of_session_at_the_end,
+            of_store,
+        },
         lock::{self, Waiting},
+        place,
         project::Project,
         state, who,
     },
@@ -38,7 +42,7 @@ use crate::{
     },
     resource::{Cx, KINDS, Kind},
     stack::{self, Keep, Stack, Target},
-    state::{Definition, Document, Edit, Holder, Session, SessionError, Store},
+    state::{Definition, Document, Edit, Holder, Session, SessionError, Source, Store, current},
 };
 
 /// A stack that is loaded and connected, with its artifacts built.
@@ -108,8 +112,11 @@ impl Run {
     /// # Errors
     /// Says why it cannot be read.
     pub async fn document(&self) -> Result<Document> {
-        let stored = self.store()?.load().await;
-        Ok(stored.map_err(of_store)?.map(|it| it.0).unwrap_or_default())
+        let stored = current(&*self.store()?).await.map_err(of_store)?;
+        if let Some((document, Source::Kept)) = &stored {
+            self.terminal.remark("restored", &lock::restored(document.serial));
+        }
+        Ok(stored.map(|it| it.0).unwrap_or_default())
     }
 
     /// Waits for another run, where the user says so.
@@ -130,7 +137,8 @@ impl Run {
         let holder = who::holder(&self.project.root);
         let session = lock::take(self.store()?, &holder, verb, self.waiting, self.terminal).await?;
         if let (Some(Keep::S3 { bucket, prefix }), true) = (&self.stack.settings.state, session.document().is_new()) {
-            let (name, objects) = (&self.stack.name, self.cx.aws.objects(bucket, prefix));
+            let (name, settings) = (&self.stack.name, &self.stack.settings);
+            let objects = place::objects(name, settings, &self.cx.aws, bucket, prefix);
             let checks = async {
                 state::check_bucket(name, &objects, self.terminal).await?;
                 state::check_left_behind(&self.project, name, &*self.store()?).await
@@ -151,7 +159,35 @@ impl Run {
     /// # Errors
     /// Says what could not be read.
     pub async fn observe(&self, document: &Document) -> Result<Observed> {
+        self.must_lie_here(document)?;
         self.engine().observe(document).await.map_err(of_engine)
+    }
+
+    /// Refuses to look in one place for what is recorded to lie in another: it would not be found, and be taken for gone.
+    fn must_lie_here(&self, document: &Document) -> Result<()> {
+        match &document.cloud {
+            Some(there) if *there != self.cloud() && !document.resources.is_empty() => {
+                let (stack, there, here) = (self.stack.name.clone(), there.clone(), self.cloud());
+                Err(Error::new(Exit::Refused, Elsewhere { stack, there, here }))
+            }
+            // The file that said so is gone, and another's says that this is what its previews are called.
+            Some(_) if document.preview_of.is_none() && !document.resources.is_empty() => match self.preview_of() {
+                Some(of) => Err(Error::new(Exit::Refused, NoPreview { stack: self.stack.name.clone(), of })),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the stack that this one is a preview of, by its name.
+    fn preview_of(&self) -> Option<String> {
+        let stem = stack::stem_of(&self.project.root, &self.stack.name)?;
+        (stem != self.stack.name).then(|| stem.to_owned())
+    }
+
+    /// Returns the account and the region of this run, as the state has them.
+    fn cloud(&self) -> String {
+        format!("{}/{}", self.cx.scope.account, self.cx.scope.region)
     }
 
     /// Looks, and plans; returns the plan, and the same with what it was made from.
@@ -261,6 +297,9 @@ impl Run {
         let summary = if plan.is_empty() {
             Summary::default()
         } else {
+            if document.cloud.as_ref() != Some(&self.cloud()) {
+                session.record(vec![Edit::Lie(self.cloud(), self.preview_of())]).await.map_err(of_session)?;
+            }
             match self.drive(&plan, session, &consent, &mut progress).await? {
                 Some(it) => it,
                 None => return Ok(None),
@@ -288,9 +327,9 @@ impl Run {
         if moved.is_empty() {
             return Ok(());
         }
-        let anew = Order { saved: None, ..order.clone() }.again(&self.stack.name).replacen(" up ", " diff ", 1);
-        let (path, anew) = (path.display().to_string(), format!("{anew} --out {}", choice::quoted(path)));
-        Err(Error::new(Exit::Refused, Stale { path, moved, anew }))
+        let goes_on = Order { saved: None, ..order.clone() }.again(&self.stack.name);
+        let anew = format!("{} --out {}", goes_on.replacen(" up ", " diff ", 1), choice::quoted(path));
+        Err(Error::new(Exit::Refused, Stale { path: path.display().to_string(), moved, goes_on, anew }))
     }
 
     /// Asks for consent where it is needed, and returns the resources whose data may be lost.
@@ -310,8 +349,7 @@ impl Run {
             (None, Goal::Up) => None,
         };
         // Nothing in a preview lasts: it is consented to as what is on this machine.
-        let preview = stack::stem_of(&self.project.root, stack).is_some_and(|it| it != stack.as_str());
-        let target = if preview { Target::Local } else { self.stack.settings.target };
+        let target = if self.preview_of().is_some() { Target::Local } else { self.stack.settings.target };
         let command = order.command(stack);
         order.consent.settle(Question { plan, target, command: &command, always }, &self.terminal)
     }

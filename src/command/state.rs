@@ -17,12 +17,13 @@ use crate::{
         consent::{Deed, STACK},
         error,
         fault::of_store,
+        lock,
         project::{Project, StackArg},
         who,
     },
     report::{self, Terminal, human},
     stack,
-    state::{Document, Record},
+    state::{Document, Record, Source, current},
 };
 
 /// Show what is recorded of a stack, and what was before; put it back
@@ -105,7 +106,10 @@ impl Yes {
 
 /// Shows the state, without looking at the provider.
 async fn show(stack: &str, project: &Project, terminal: Terminal) -> Result<()> {
-    let stored = project.find_store(stack).await?.load().await.map_err(of_store)?;
+    let stored = current(&*project.find_store(stack).await?).await.map_err(of_store)?;
+    if let Some((document, Source::Kept)) = &stored {
+        terminal.remark("restored", &lock::restored(document.serial));
+    }
     if stored.is_none() {
         // A stack whose file is gone may still have a state; one that has neither does not exist.
         stack::find(&project.root, stack)?;

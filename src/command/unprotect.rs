@@ -10,7 +10,7 @@ use crate::{
         project::{Project, StackArg},
         who,
     },
-    state::{Edit, Record, Session},
+    state::{Edit, Record, Session, current},
 };
 
 /// Let protected resources of a stack be deleted again; deletes nothing
@@ -57,7 +57,7 @@ pub async fn set(named: Named, protect: bool, global: &Global) -> Result<Exit> {
     let Named { stack: StackArg { stack }, addresses, waiting } = named;
     let verb = if protect { "protect" } else { "unprotect" };
     let store = project.find_store(&stack).await?;
-    if store.load().await.map_err(of_store)?.is_none() {
+    if current(&*store).await.map_err(of_store)?.is_none() {
         return Err(unknown(&stack, &addresses[0]));
     }
     let session = lock::take(store, &who::holder(&project.root), verb, waiting, terminal).await?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     address::Address,
     stack::{Definition, Stack},
+    state::Document,
 };
 
 /// What the plan is for.
@@ -61,22 +62,33 @@ impl Aim {
     }
 
     /// Lists the resources that the run is about; `None` where it is about all.
-    pub(super) fn chosen(&self, stack: &Stack) -> Option<BTreeSet<Address>> {
+    pub(super) fn chosen(&self, stack: &Stack, document: &Document) -> Option<BTreeSet<Address>> {
         match &self.adopt {
             Some(it) => Some([it.clone()].into()),
             None if self.only.is_empty() => None,
-            None => Some(with_needs(&self.only, &stack.resources)),
+            None => Some(with_needs(&self.only, &stack.resources, document)),
         }
     }
 }
 
-/// Adds all that is needed, by name only included, and what that needs.
-fn with_needs(chosen: &BTreeSet<Address>, resources: &BTreeMap<Address, Definition>) -> BTreeSet<Address> {
+/// Adds all that is needed, by name only included, and what that needs; and of what the stack file no longer names, all that
+/// is recorded to use it: nothing is deleted while it is used.
+fn with_needs(
+    chosen: &BTreeSet<Address>,
+    resources: &BTreeMap<Address, Definition>,
+    document: &Document,
+) -> BTreeSet<Address> {
     let mut open: Vec<Address> = chosen.iter().cloned().collect();
     let mut found = BTreeSet::new();
     while let Some(it) = open.pop() {
         if found.insert(it.clone()) {
-            open.extend(resources.get(&it).map(Definition::needed).unwrap_or_default());
+            match resources.get(&it) {
+                Some(definition) => open.extend(definition.needed()),
+                None => {
+                    let users = document.resources.iter().filter(|(_, record)| record.refs.contains(&it));
+                    open.extend(users.map(|(address, _)| address.clone()));
+                }
+            }
         }
     }
     found

@@ -9,7 +9,7 @@ use super::{
     Aim, Engine, Goal,
     diff::{Difference, diff},
     kept,
-    observe::{Error, Observed},
+    observe::{Error, Observed, unresolved},
     own::{self, Claim},
     plan::{Action, Plan, Refusal, Step},
 };
@@ -28,7 +28,7 @@ impl Engine<'_> {
     pub fn plan(&self, document: &Document, observed: &Observed, aim: impl Into<Aim>) -> Result<Plan, Error> {
         let Self { cx, stack, .. } = *self;
         let aim = &aim.into();
-        let chosen = aim.chosen(stack);
+        let chosen = aim.chosen(stack, document);
         let is_chosen = |it: &Address| chosen.as_ref().is_none_or(|all| all.contains(it));
         let mut plan = Plan {
             stack: cx.scope.stack.clone(),
@@ -38,24 +38,22 @@ impl Engine<'_> {
             steps: Vec::new(),
             notes: Vec::new(),
         };
+        let twins = self.twins(observed);
         let mut kept = BTreeSet::new();
         if aim.goal == Goal::Up {
             for address in super::order::sorted(&stack.resources).into_iter().filter(is_chosen) {
                 let definition = &stack.resources[&address];
                 let kind = self.kind(&address)?;
-                let desired = kind
-                    .desired(&definition.spec, cx)
-                    .map_err(|cause| Error::Unresolved { address: address.clone(), cause })?;
+                let desired = kind.desired(&definition.spec, cx).map_err(unresolved(&address))?;
                 let known = Known::of(kind, &address, self, document, observed, aim);
                 let mut step = known.wanted(definition, desired);
                 plan.notes.extend(known.protected_against_the_file(definition));
                 plan.notes.extend(known.interruptions(&step));
-                known
-                    .object(&mut step, definition, cx)
-                    .map_err(|cause| Error::Unresolved { address: address.clone(), cause })?;
+                known.object(&mut step, definition, cx).map_err(unresolved(&address))?;
                 if step.refused.is_none() {
                     step.refused = known.moved_away(&step, stack, &self.computed(&address)?);
                 }
+                twins.refuse(&mut step, document);
                 follow(&plan.steps, &mut step);
                 kept.insert(address);
                 plan.steps.push(step);
@@ -68,8 +66,11 @@ impl Engine<'_> {
             }
             let kind = self.kind(address)?;
             let known = Known::of(kind, address, self, document, observed, aim);
-            let step = known.unwanted(stack.resources.get(address), name, &mut plan.notes);
-            leaving.extend(step.map(|it| unless_older(it, aim)));
+            let mut notes = Vec::new();
+            let Some(mut step) = known.unwanted(stack.resources.get(address), name, &mut notes) else { continue };
+            twins.forget(&mut step, &kept, &mut notes);
+            plan.notes.append(&mut notes);
+            leaving.push(unless_older(step, aim));
         }
         if let Some(chosen) = chosen.filter(|_| aim.adopt.is_none()) {
             let others = observed.names.keys().filter(|it| !chosen.contains(it)).count();
@@ -88,14 +89,28 @@ impl Engine<'_> {
             plan.notes.extend(of_strays(stack, observed));
         }
         let stateless = document.definition.is_none() && document.resources.is_empty();
-        if stateless && aim.adopt.is_none() && plan.steps.iter().any(|it| it.found) {
-            let stack = &cx.scope.stack;
-            plan.notes.push(format!(
-                "there is no state: what the stack's file no longer names is not known, and is neither shown nor deleted; \
-                 look for it at the provider by the tag `ecomctl:stack` with the value `{stack}`"
-            ));
+        if stateless && aim.adopt.is_none() && (plan.steps.iter().any(|it| it.found) || !observed.strays.is_empty()) {
+            plan.notes.push(self.without_state(observed));
         }
         Ok(plan)
+    }
+}
+
+impl Engine<'_> {
+    /// Says what is not known without a state, and where nobody looked for it.
+    fn without_state(&self, observed: &Observed) -> String {
+        let dark = observed.unsearched.iter().map(|it| it.0.as_str());
+        let unlisted = self.kinds.iter().filter(|it| !it.listed()).map(|it| it.name());
+        let mut dark: Vec<&str> = dark.chain(unlisted).collect();
+        dark.sort_unstable();
+        dark.dedup();
+        format!(
+            "there is no state: what the stack's file no longer names is told of as far as its name and its tags say that it is \
+             the stack's, and is not deleted; it was not looked for among these kinds: {}; all that can carry tags is found at \
+             the provider by `ecomctl:stack` with the value `{}`",
+            dark.join(", "),
+            self.cx.scope.stack
+        )
     }
 }
 
@@ -111,7 +126,8 @@ fn of_strays(stack: &Stack, observed: &Observed) -> Vec<String> {
              put {address} into the file, run this once, and take it out again"
         ),
     });
-    let dark = observed.unsearched.iter().map(|(kind, why)| {
+    let named = |it: &&(String, String)| stack.resources.keys().any(|address| address.kind == it.0);
+    let dark = observed.unsearched.iter().filter(named).map(|(kind, why)| {
         format!("what the file no longer names could not be looked for among the {kind}s: {}", why.replace('\n', " "))
     });
     told.chain(dark).collect()
@@ -281,6 +297,7 @@ impl<'a> Known<'a> {
                 Ok((made, left)) => (found.changes, drift) = (made, left),
                 Err(field) => both = Some(field),
             }
+            both = both.or_else(|| kept::overwritten(&found.changes, applied));
             let left = |it: &String| drift.iter().any(|change| change.is(it));
             found.replaces = found.replaces.filter(|it| !left(it));
             found.shrinks = found.shrinks.filter(|it| !left(&it.0));

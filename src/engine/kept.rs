@@ -21,6 +21,28 @@ pub(super) fn part(changes: Vec<Change>) -> Result<(Vec<Change>, Vec<Change>), S
     }
 }
 
+/// Finds a plain value that others changed, and the file changes to yet another: that cannot be left as it is.
+pub(super) fn overwritten(changes: &[Change], applied: &Value) -> Option<String> {
+    let is_plain = |it: &Value| !it.is_null() && !it.is_object() && !it.is_array();
+    let both = changes.iter().find(|it| {
+        let before = get(applied, &it.field);
+        it.cause == Cause::Edit
+            && it.waits_for.is_none()
+            && is_plain(&it.from)
+            && before.is_some_and(|was| is_plain(was) && *was != it.from)
+    });
+    both.map(|it| it.field.clone())
+}
+
+/// Returns a field by its path. A key may have dots in it.
+fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    let map = value.as_object()?;
+    map.get(path).or_else(|| {
+        let inner = |(key, it): (&String, &'a Value)| get(it, path.strip_prefix(key.as_str())?.strip_prefix('.')?);
+        map.iter().find_map(inner)
+    })
+}
+
 /// Lays what is kept over what is wanted, and returns the spec with it: a kind that sends several fields in one request
 /// reads them from there. A field that the kind computes from something else in the file is only laid over what is
 /// compared.
@@ -71,6 +93,18 @@ mod tests {
             change("config.b", json!(1), json!(2), Cause::Edit),
         ];
         assert_eq!(part(both), Err("config.a".to_owned()));
+    }
+
+    #[test]
+    fn what_the_file_writes_over_is_found() {
+        let applied = json!({ "memory": 1, "config": { "min.bytes": "2" }, "list": [1] });
+        let edit = |field: &str, from: Value, to: Value| overwritten(&[change(field, from, to, Cause::Edit)], &applied);
+        assert_eq!(edit("memory", json!(7), json!(2)).as_deref(), Some("memory"));
+        assert_eq!(edit("config.min.bytes", json!("7"), json!("3")).as_deref(), Some("config.min.bytes"));
+        assert_eq!(edit("memory", json!(1), json!(2)), None, "nobody else changed it");
+        assert_eq!(edit("timeout", json!(7), json!(2)), None, "nothing is known of before");
+        assert_eq!(edit("list", json!([2]), json!([3])), None, "how lists compare is the kind's to say");
+        assert_eq!(overwritten(&[change("memory", json!(7), json!(1), Cause::Drift)], &applied), None);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The live world, read: one request per kind where the kind can. Sends nothing that changes anything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures::future::{join_all, try_join_all};
 use miette::Diagnostic;
@@ -12,6 +15,9 @@ use crate::{
     resource::{self, Kind, Observation, Ownership, Phase, Reason},
     state::Document,
 };
+
+/// The longest that is looked for what the file names no other of.
+const GLANCE: Duration = Duration::from_secs(10);
 
 /// What is there, of all that a stack defines or owns.
 #[derive(Debug, Default)]
@@ -55,6 +61,9 @@ pub enum Error {
         #[source]
         #[diagnostic_source]
         cause: resource::Error,
+        /// What to do, where the cause does not say it itself.
+        #[help]
+        help: Option<&'static str>,
     },
     /// The state knows a kind that this program does not.
     #[error("the state holds {0}, a kind that this version of ecomctl does not know")]
@@ -93,21 +102,27 @@ impl Engine<'_> {
         Ok(observed)
     }
 
-    /// Looks for what the stack's file may have named before the state was lost, among the kinds that it names anything
-    /// of, as far as these can list it. What cannot be listed is told, and stops nothing.
+    /// Looks for what the stack's file may have named before the state was lost, among all kinds, as far as these can list
+    /// it. What cannot be listed is told, and stops nothing; among kinds that the file names nothing of, it does not hold up
+    /// anything for long either.
     async fn look_for_strays(&self, observed: &mut Observed) {
         let known: BTreeSet<(&str, &str)> =
             observed.names.iter().map(|(address, it)| (address.kind.as_str(), it.physical.as_str())).collect();
-        let used = |it: &&&dyn Kind| self.stack.resources.keys().any(|address| address.kind == it.name());
-        let looks = self.kinds.iter().filter(used).map(|kind| {
+        let looks = self.kinds.iter().map(|kind| {
             let known = &known;
-            async move { (kind.name(), self.strays_of(*kind, known).await) }
+            let used = self.stack.resources.keys().any(|address| address.kind == kind.name());
+            async move {
+                let patience = if used { Duration::MAX } else { GLANCE };
+                let found = tokio::time::timeout(patience, self.strays_of(*kind, known)).await;
+                (kind.name(), found)
+            }
         });
         let (mut strays, mut unsearched) = (Vec::new(), Vec::new());
         for (kind, found) in join_all(looks).await {
             match found {
-                Ok(it) => strays.extend(it),
-                Err(err) => unsearched.push((kind.to_owned(), err.to_string())),
+                Ok(Ok(it)) => strays.extend(it),
+                Ok(Err(err)) => unsearched.push((kind.to_owned(), err.to_string())),
+                Err(_) => unsearched.push((kind.to_owned(), format!("no answer within {} s", GLANCE.as_secs()))),
             }
         }
         (observed.strays, observed.unsearched) = (strays, unsearched);
@@ -172,9 +187,24 @@ impl Engine<'_> {
     /// Computes the name at the provider that the stack file gives a resource.
     pub(super) fn computed(&self, address: &Address) -> Result<String, Error> {
         let Some(definition) = self.stack.resources.get(address) else { return Ok(String::new()) };
-        self.kind(address)?
-            .physical_name(&definition.spec, &self.cx.scope, &address.name)
-            .map_err(|cause| Error::Unresolved { address: address.clone(), cause })
+        self.kind(address)?.physical_name(&definition.spec, &self.cx.scope, &address.name).map_err(unresolved(address))
+    }
+}
+
+/// Says that what is wanted cannot be computed, and what to do about that.
+pub(super) fn unresolved(address: &Address) -> impl FnOnce(resource::Error) -> Error {
+    let address = address.clone();
+    move |cause| {
+        let help = match &cause {
+            resource::Error::Client(it) => Some(match it.reason {
+                Reason::Denied => "nothing was changed; once the credentials allow it, run the same command again",
+                Reason::Invalid => "nothing was changed; change what the stack's file asks for",
+                _ => "nothing was changed; run the same command again once it answers",
+            }),
+            resource::Error::NotReady(_) => Some("nothing was changed; run the same command again once it is"),
+            resource::Error::Template(_) | resource::Error::Refused { .. } | resource::Error::Unusable(_) => None,
+        };
+        Error::Unresolved { address, cause, help }
     }
 }
 

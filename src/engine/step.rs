@@ -21,9 +21,9 @@ use super::{
 };
 use crate::{
     address::{Address, Name, Owner},
-    resource::{Cx, Desired, Error, Kind, Observation, Phase, Reason},
+    resource::{Cx, Desired, Error, Kind, Observation, Ownership, Phase, Reason},
     stack::Definition,
-    state::{Edit, Record, Status},
+    state::{DEADLINE, Edit, Record, Status},
 };
 
 /// The shortest pause between two looks; none in unit tests, whose cloud is in memory.
@@ -50,6 +50,7 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// Does the step. `definition` is there unless it is a deletion.
     pub(super) async fn run(&self, definition: Option<&Definition>) -> Result<(), Cause> {
+        self.outlast(definition.is_some()).await?;
         match (self.step.action, definition) {
             (Action::Noop, _) => Ok(()),
             (Action::Delete, _) | (_, None) => {
@@ -71,6 +72,27 @@ impl Run<'_> {
         }
     }
 
+    /// Waits where a run that died may have sent what was not heard of yet, and the opposite is wanted now: nothing can be
+    /// recreated, or called unchanged, that is still to be deleted, and nothing forgotten that is still to be made.
+    async fn outlast(&self, stays: bool) -> Result<(), Cause> {
+        let unheard = |it: &Record| match it.status {
+            Status::Deleting | Status::Replacing => stays,
+            // Nothing would know any more of what is made after it was forgotten.
+            Status::Creating => !stays,
+            Status::Ready | Status::Updating => false,
+        };
+        let clear = self.mandate.session.clear_at().filter(|_| self.record.is_some_and(unheard));
+        let (begun, name) = (Instant::now(), self.name());
+        while let Some(left) = clear.map(|it| it.saturating_duration_since(Instant::now())).filter(|it| !it.is_zero()) {
+            let on = match stays {
+                true => "a run that died was deleting it: until nothing of that can be under way",
+                false => "a run that died was creating it: until nothing of that can be under way",
+            };
+            self.wait(&name, on, begun, DEADLINE, left.min(Duration::from_secs(1))).await?;
+        }
+        Ok(())
+    }
+
     fn name(&self) -> Name {
         let (stack, address) = (self.cx.scope.stack.clone(), self.step.address.clone());
         let owner = Owner { stack, address, nonce: self.step.nonce.clone() };
@@ -80,12 +102,30 @@ impl Run<'_> {
     async fn create(&self, spec: &Value, name: Name) -> Result<(), Cause> {
         let desired = self.desired(spec)?;
         self.settle_gone(&name, true).await?;
+        // Otherwise an earlier run may have made it, and was killed before it could be told from somebody else's.
+        let first = self.record.is_none_or(|it| it.status != Status::Creating || it.nonce != name.owner.nonce);
         self.put(Status::Creating, &name, &Value::Null).await?;
-        let create = || self.kind.create(self.cx, &name, spec);
-        self.send(&name, BUSY, create, |err| self.took_effect(&name, err)).await?;
+        let made = self.make(spec, &name, first).await;
+        if let (Err(Cause::NotOurs { .. }), true) = (&made, first) {
+            // An intent would let the next run take it for ours.
+            self.mandate.session.record(vec![Edit::Remove(self.step.address.clone())]).await?;
+        }
+        made?;
         let live = self.settle(&name, Some(Status::Creating)).await?;
         let changes = diff(self.kind.fields(), &desired, &desired.spec, &live.observed).changes;
         self.finish(spec, &name, &desired, live, changes).await
+    }
+
+    /// Sends what creates it. What came to be there since the plan was made is not ours, unless it says that it is.
+    async fn make(&self, spec: &Value, name: &Name, first: bool) -> Result<(), Cause> {
+        if first
+            && self.kind.overwrites()
+            && let Some(live) = self.read(name).await?
+        {
+            must_be_ours(&live, name, Claim { record: None, ..self.claim() })?;
+        }
+        let create = || self.kind.create(self.cx, name, spec);
+        self.send(name, BUSY, create, |err| self.took_effect(name, first, err)).await
     }
 
     async fn update(&self, spec: &Value) -> Result<(), Cause> {
@@ -140,6 +180,7 @@ impl Run<'_> {
         must_be_ours(&live, name, self.claim())?;
         self.cx.lives.set(&self.step.address, None);
         if live.phase != Phase::Deleting {
+            self.may_lose()?;
             let applied = self.record.map_or(&Value::Null, |it| &it.applied);
             self.put(status, &Name { id: live.identity.id.clone(), ..name.clone() }, applied).await?;
             let delete = || self.kind.delete(self.cx, name, &live);
@@ -148,6 +189,22 @@ impl Run<'_> {
             self.send(name, patience, delete, |_| async { Ok(self.read(name).await?.is_none()) }).await?;
         }
         self.settle_gone(name, false).await
+    }
+
+    /// Refuses to delete what nobody was asked about, as it was not there when the plan was made: the look may have been
+    /// wrong, or somebody brought it back.
+    fn may_lose(&self) -> Result<(), Cause> {
+        let address = &self.step.address;
+        let why = if self.step.protect {
+            "it is protected"
+        } else if self.kind.data_bearing() && !self.mandate.consent.contains(address) {
+            "its data would be lost"
+        } else {
+            return Ok(());
+        };
+        let message = format!("{why}; it was not there when this was planned, and is there now");
+        let help = "nothing was deleted; run the same command again: its plan says what would be lost".to_owned();
+        Err(Error::Refused { message, help }.into())
     }
 
     fn desired(&self, spec: &Value) -> Result<Desired, Cause> {
@@ -159,10 +216,13 @@ impl Run<'_> {
     }
 
     /// Says whether a create whose answer was lost took effect, or whether what exists already is ours.
-    async fn took_effect(&self, name: &Name, err: Reason) -> Result<bool, Cause> {
+    async fn took_effect(&self, name: &Name, first: bool, err: Reason) -> Result<bool, Cause> {
         let Some(live) = self.read(name).await? else { return Ok(false) };
         let intent = self.record_of(Status::Creating, name, &Value::Null);
-        match must_be_ours(&live, name, Claim { record: Some(&intent), ..self.claim() }) {
+        // What is made with its owner's tags, and has none, somebody else made.
+        let strange = first && !self.kind.tagged_late() && live.identity.ownership == Ownership::Foreign;
+        let record = Some(&intent).filter(|_| !strange);
+        match must_be_ours(&live, name, Claim { record, ..self.claim() }) {
             Ok(()) => Ok(true),
             Err(not_ours) if err == Reason::Exists => Err(not_ours),
             Err(_) => Ok(false),
@@ -186,7 +246,7 @@ impl Run<'_> {
         F: Fn(Reason) -> D,
         D: Future<Output = Result<bool, Cause>>,
     {
-        let (begun, mut pause, mut unclear) = (Instant::now(), PAUSE * 10, 0);
+        let (mut begun, mut pause, mut unclear, mut before) = (Instant::now(), PAUSE * 10, 0, String::new());
         loop {
             self.mandate.session.check().await?;
             let Err(err) = request().await else { return Ok(()) };
@@ -200,8 +260,12 @@ impl Run<'_> {
                 Reason::Busy | Reason::Throttled if begun.elapsed() < patience => (),
                 _ => return Err(err.into()),
             }
+            if reason == Reason::Busy && !before.is_empty() && before != words {
+                // It gets on: what holds it, or what is left of it, is less by now.
+                (begun, pause) = (Instant::now(), PAUSE);
+            }
             self.wait(name, &words, begun, patience, pause).await?;
-            pause = (pause * 2).min(Duration::from_secs(5));
+            (pause, before) = ((pause * 2).min(Duration::from_secs(5)), words);
         }
     }
 

@@ -4,6 +4,7 @@ mod asked;
 mod commits;
 mod explore;
 mod planner;
+mod twins;
 mod unsettled;
 mod world;
 
@@ -206,7 +207,7 @@ impl Rig {
             host: "h".into(),
             pid: i32::MAX as u32,
             start: None,
-            boot: None,
+            boot: Some("simulated".to_owned()),
             run: uuid::Uuid::new_v4(),
             ci: None,
             commit: None,
@@ -216,7 +217,8 @@ impl Rig {
         let engine = Engine { kinds: &kinds, cx: &cx, stack };
         let observed = engine.observe(session.document()).await.expect("readable");
         let plan = engine.plan(session.document(), &observed, aim).expect("resolvable");
-        let consent: BTreeSet<Address> = plan.steps.iter().map(|it| it.address.clone()).collect();
+        let lost = plan.steps.iter().filter(|it| it.loses_data);
+        let consent: BTreeSet<Address> = lost.map(|it| it.address.clone()).collect();
         let (events, mut inbox) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();
         let mandate = Mandate { session: &session, consent: &consent, events: &events, cancel: &cancel };

@@ -1,7 +1,7 @@
 //! A CloudWatch alarm: on one metric, on a value computed from several, or on other alarms. What is measured, and what people
 //! are told, stands in templates, so that a stack's file only says what is watched.
 
-use aws_sdk_cloudwatch::types::{CompositeAlarm, MetricAlarm, Tag};
+use aws_sdk_cloudwatch::types::{AlarmType, CompositeAlarm, MetricAlarm, Tag};
 use futures::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -102,6 +102,7 @@ impl Resource for Alarm {
         ("when", Field::WriteOnly),
         ("tags", Field::Defaulted),
     ];
+    const OVERWRITES: bool = true;
     type Live = LiveAlarm;
 
     fn check(&self) -> Vec<Flaw> {
@@ -181,6 +182,16 @@ impl Resource for Alarm {
             found.swap_remove(at).map(|it| it.1)
         };
         Ok(physical.iter().map(take).collect())
+    }
+
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let request = cx.aws.cloudwatch().describe_alarms().alarm_name_prefix(cx.scope.physical(""));
+        let request = request.alarm_types(AlarmType::MetricAlarm).alarm_types(AlarmType::CompositeAlarm);
+        let listed: Vec<_> =
+            request.into_paginator().send().try_collect().await.map_err(Error::aws("cloudwatch", "DescribeAlarms"))?;
+        let metric = listed.iter().flat_map(|it| it.metric_alarms()).filter_map(|it| it.alarm_name());
+        let composite = listed.iter().flat_map(|it| it.composite_alarms()).filter_map(|it| it.alarm_name());
+        Ok(metric.chain(composite).filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
     }
 
     fn observed(live: &LiveAlarm) -> Value {

@@ -82,6 +82,8 @@ const fn yes() -> bool {
 impl Resource for Bucket {
     const FIELDS: &'static [(&'static str, Field)] = &[("tags", Field::Defaulted)];
     const DATA_BEARING: bool = true;
+    const OVERWRITES: bool = true;
+    const TAGGED_LATE: bool = true;
     const OUTPUTS: &'static [&'static str] = &["arn", "name", "url"];
     type Live = LiveBucket;
 
@@ -129,8 +131,9 @@ impl Resource for Bucket {
     }
 
     async fn candidates(cx: &Cx) -> Result<Vec<String>> {
-        let listed = cx.aws.s3().list_buckets().send().await.map_err(Error::aws("s3", "ListBuckets"))?;
-        let names = listed.buckets().iter().filter_map(|it| it.name());
+        let listed = cx.aws.s3().list_buckets().into_paginator().items().send();
+        let listed: Vec<_> = listed.try_collect().await.map_err(Error::aws("s3", "ListBuckets"))?;
+        let names = listed.iter().filter_map(|it| it.name());
         Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
     }
 

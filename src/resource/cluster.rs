@@ -204,8 +204,9 @@ impl Resource for Cluster {
     }
 
     async fn candidates(cx: &Cx) -> Result<Vec<String>> {
-        let listed = cx.aws.kafka().list_clusters_v2().send().await.map_err(Error::aws("kafka", "ListClustersV2"))?;
-        let names = listed.cluster_info_list().iter().filter_map(|it| it.cluster_name());
+        let listed = cx.aws.kafka().list_clusters_v2().into_paginator().items().send();
+        let listed: Vec<_> = listed.try_collect().await.map_err(Error::aws("kafka", "ListClustersV2"))?;
+        let names = listed.iter().filter_map(|it| it.cluster_name());
         Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
     }
 

@@ -41,6 +41,7 @@ pub struct LiveDashboard {
 impl Resource for Dashboard {
     const FIELDS: &'static [(&'static str, Field)] =
         &[("template", Field::WriteOnly), ("uses", Field::WriteOnly), ("tags", Field::Defaulted)];
+    const OVERWRITES: bool = true;
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     type Live = LiveDashboard;
 
@@ -57,6 +58,14 @@ impl Resource for Dashboard {
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveDashboard>>> {
         Ok(try_join_all(names.iter().map(|it| find(cx, &it.physical))).await?)
+    }
+
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed = cx.aws.cloudwatch().list_dashboards().dashboard_name_prefix(cx.scope.physical(""));
+        let listed = listed.into_paginator().items().send();
+        let listed: Vec<_> = listed.try_collect().await.map_err(Error::aws("cloudwatch", "ListDashboards"))?;
+        let names = listed.iter().filter_map(|it| it.dashboard_name());
+        Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
     }
 
     fn observed(live: &LiveDashboard) -> Value {

@@ -18,7 +18,10 @@ use crate::{
     quantity::{Size, Span},
 };
 
+mod password;
 mod window;
+
+use password::Version;
 
 /// The tag that remembers whether deletion takes a last snapshot: deletion knows no spec.
 const FINAL_SNAPSHOT: &str = "ecomctl:final-snapshot";
@@ -99,8 +102,8 @@ pub struct Database {
 pub struct LiveDatabase {
     instance: DbInstance,
     tags: Tags,
-    /// The version of the password, where one may ask.
-    secret_version: Option<String>,
+    /// The version of the password.
+    secret_version: Version,
 }
 
 impl LiveDatabase {
@@ -267,16 +270,16 @@ impl Resource for Database {
         let found = find(cx, names.iter().map(|it| it.physical.clone()).collect()).await?;
         let versioned = found.into_iter().map(|it| async {
             let Some(mut live) = it else { return Ok(None) };
-            live.secret_version = secret_version(cx, &live.instance).await?;
+            live.secret_version = Version::ask(cx, &live.instance).await?;
             Ok(Some(live))
         });
         try_join_all(versioned).await
     }
 
     async fn candidates(cx: &Cx) -> Result<Vec<String>> {
-        let listed =
-            cx.aws.rds().describe_db_instances().send().await.map_err(Error::aws("rds", "DescribeDBInstances"))?;
-        let names = listed.db_instances().iter().filter_map(|it| it.db_instance_identifier());
+        let listed = cx.aws.rds().describe_db_instances().into_paginator().items().send();
+        let listed: Vec<_> = listed.try_collect().await.map_err(Error::aws("rds", "DescribeDBInstances"))?;
+        let names = listed.iter().filter_map(|it: &DbInstance| it.db_instance_identifier());
         Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
     }
 
@@ -329,10 +332,13 @@ impl Resource for Database {
     fn phase(live: &LiveDatabase) -> Phase {
         // The words are those of "Viewing DB instance status" in the RDS user guide.
         match live.instance.db_instance_status().unwrap_or("unknown") {
-            "available" | "storage-optimization" | "storage-config-upgrade" => match live.environment() {
-                Some(_) => Phase::Ready,
-                None => Phase::Pending("available, without an address or a password yet".into()),
-            },
+            "available" | "storage-optimization" | "storage-config-upgrade" => {
+                match (live.environment(), &live.secret_version) {
+                    (None, _) => Phase::Pending("available, without an address or a password yet".into()),
+                    (Some(_), Version::Unseen) => Phase::Pending("available, without a password to be seen yet".into()),
+                    (Some(_), Version::Known(_) | Version::Hidden(_)) => Phase::Ready,
+                }
+            }
             "deleting" => Phase::Deleting,
             it @ ("failed"
             | "stopped"
@@ -360,7 +366,7 @@ impl Resource for Database {
             ("jdbc_url", jdbc),
             ("username", it.master_username().map(str::to_owned)),
             ("secret_arn", it.master_user_secret().and_then(|it| it.secret_arn()).map(str::to_owned)),
-            ("secret_version", live.secret_version.clone()),
+            ("secret_version", live.secret_version.known().map(str::to_owned)),
         ];
         parts.into_iter().filter_map(|(key, it)| Some((key, it?))).collect()
     }
@@ -542,24 +548,9 @@ pub(super) async fn find(cx: &Cx, names: Vec<String>) -> crate::client::Result<V
         let at = found.iter().position(|it| it.db_instance_identifier() == Some(&name))?;
         let instance = found.swap_remove(at);
         let tags = instance.tag_list().iter().filter_map(|it| Some((it.key()?, it.value()?))).collect();
-        Some(LiveDatabase { instance, tags, secret_version: None })
+        Some(LiveDatabase { instance, tags, secret_version: Version::Unseen })
     };
     Ok(names.into_iter().map(pick).collect())
-}
-
-/// Asks which version of the password is in force: what copies it elsewhere must know when it was rotated. Who may not
-/// ask does without.
-async fn secret_version(cx: &Cx, instance: &DbInstance) -> Result<Option<String>> {
-    let Some(arn) = instance.master_user_secret().and_then(|it| it.secret_arn()) else { return Ok(None) };
-    let sent = cx.aws.secrets().describe_secret().secret_id(arn).send().await;
-    match sent.map_err(Error::aws("secretsmanager", "DescribeSecret")) {
-        Ok(it) => {
-            let mut versions = it.version_ids_to_stages().into_iter().flatten();
-            Ok(versions.find(|(_, stages)| stages.iter().any(|it| it == "AWSCURRENT")).map(|it| it.0.clone()))
-        }
-        Err(err) if matches!(err.reason, Reason::Denied | Reason::Missing) => Ok(None),
-        Err(err) => Err(err.into()),
-    }
 }
 
 /// Names the last snapshot after the attempt to create the instance: the same on every try, another for a new instance.

@@ -201,8 +201,9 @@ impl Resource for Function {
     }
 
     async fn candidates(cx: &Cx) -> Result<Vec<String>> {
-        let listed = cx.aws.lambda().list_functions().send().await.map_err(Error::aws("lambda", "ListFunctions"))?;
-        let names = listed.functions().iter().filter_map(|it| it.function_name());
+        let listed = cx.aws.lambda().list_functions().into_paginator().items().send();
+        let listed: Vec<_> = listed.try_collect().await.map_err(Error::aws("lambda", "ListFunctions"))?;
+        let names = listed.iter().filter_map(|it| it.function_name());
         Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
     }
 

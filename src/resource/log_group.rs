@@ -98,8 +98,9 @@ impl Resource for LogGroup {
     async fn candidates(cx: &Cx) -> Result<Vec<String>> {
         let request =
             cx.aws.logs().describe_log_groups().log_group_name_prefix(format!("/ecomctl/{}/", cx.scope.stack));
-        let listed = request.send().await.map_err(Error::aws("logs", "DescribeLogGroups"))?;
-        Ok(listed.log_groups().iter().filter_map(|it| it.log_group_name()).map(str::to_owned).collect())
+        let listed = request.into_paginator().items().send();
+        let listed: Vec<_> = listed.try_collect().await.map_err(Error::aws("logs", "DescribeLogGroups"))?;
+        Ok(listed.iter().filter_map(|it| it.log_group_name()).map(str::to_owned).collect())
     }
 
     fn observed(live: &LiveLogGroup) -> Value {

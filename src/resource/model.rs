@@ -207,6 +207,7 @@ impl<'a> Ground<'a> {
 
 impl Resource for Model {
     const FIELDS: &'static [(&'static str, Field)] = &[("connection", Field::Defaulted)];
+    const LISTED: bool = false;
     const OUTPUTS: &'static [&'static str] = &["id", "name", "workspace"];
     type Live = LiveModel;
 

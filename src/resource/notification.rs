@@ -68,6 +68,7 @@ impl Resource for Notification {
         ("publishers", Field::Unordered),
         ("tags", Field::Defaulted),
     ];
+    const OVERWRITES: bool = true;
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     type Live = LiveNotification;
 
@@ -111,6 +112,13 @@ impl Resource for Notification {
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveNotification>>> {
         Ok(try_join_all(names.iter().map(|it| find(cx, arn(&cx.scope, &it.physical)))).await?)
+    }
+
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed = cx.aws.sns().list_topics().into_paginator().items().send();
+        let listed: Vec<_> = listed.try_collect().await.map_err(Error::aws("sns", "ListTopics"))?;
+        let names = listed.iter().filter_map(|it| it.topic_arn()?.rsplit(':').next());
+        Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
     }
 
     fn observed(live: &LiveNotification) -> Value {

@@ -73,6 +73,7 @@ pub struct Uploaded {
 
 impl Resource for Package {
     const FIELDS: &'static [(&'static str, Field)] = &[("tags", Field::Defaulted)];
+    const TAGGED_LATE: bool = true;
     const OUTPUTS: &'static [&'static str] = &["folder", "path"];
     type Live = LivePackage;
 
@@ -116,6 +117,13 @@ impl Resource for Package {
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LivePackage>>> {
         try_join_all(names.iter().map(|it| read_one(cx, &it.physical))).await
+    }
+
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let all = folder(&cx.scope, "");
+        let listed = cx.databricks.folder(all.trim_end_matches('/')).await;
+        let listed = Error::missing_is_none(listed)?.unwrap_or_default();
+        Ok(listed.into_iter().filter(Object::is_folder).map(|it| folder(&cx.scope, it.name())).collect())
     }
 
     fn observed(live: &LivePackage) -> Value {

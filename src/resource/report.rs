@@ -57,6 +57,7 @@ impl LiveReport {
 
 impl Resource for Report {
     const FIELDS: &'static [(&'static str, Field)] = &[];
+    const LISTED: bool = false;
     const OUTPUTS: &'static [&'static str] = &["id", "name", "url"];
     type Live = LiveReport;
 

@@ -105,8 +105,9 @@ impl Resource for Role {
     }
 
     async fn candidates(cx: &Cx) -> Result<Vec<String>> {
-        let listed = cx.aws.iam().list_roles().send().await.map_err(Error::aws("iam", "ListRoles"))?;
-        let names = listed.roles().iter().map(|it| it.role_name());
+        let listed = cx.aws.iam().list_roles().into_paginator().items().send();
+        let listed: Vec<_> = listed.try_collect().await.map_err(Error::aws("iam", "ListRoles"))?;
+        let names = listed.iter().map(|it| it.role_name());
         Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
     }
 

@@ -153,6 +153,14 @@ impl Resource for Schedule {
         Ok(try_join_all(names.iter().map(|it| read_one(cx, &it.physical))).await?)
     }
 
+    async fn candidates(cx: &Cx) -> Result<Vec<String>> {
+        let listed = cx.aws.scheduler().list_schedule_groups().name_prefix(cx.scope.physical(""));
+        let listed = listed.into_paginator().items().send();
+        let listed: Vec<_> = listed.try_collect().await.map_err(Error::aws("scheduler", "ListScheduleGroups"))?;
+        let names = listed.iter().filter_map(|it| it.name());
+        Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
+    }
+
     fn observed(live: &LiveSchedule) -> Value {
         let mut observed = json!({ "tags": live.tags.observed() });
         let it = live.schedule.as_ref();

@@ -87,6 +87,7 @@ impl Resource for Schema {
     const FIELDS: &'static [(&'static str, Field)] = &[("database", Field::Immutable), ("function", Field::WriteOnly)];
     const DATA_BEARING: bool = true;
     const PATIENCE: Duration = Duration::from_secs(15 * 60);
+    const LISTED: bool = false;
     const OUTPUTS: &'static [&'static str] = &["version"];
     type Live = LiveSchema;
 

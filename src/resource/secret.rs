@@ -139,9 +139,9 @@ impl Resource for Secret {
     }
 
     async fn candidates(cx: &Cx) -> Result<Vec<String>> {
-        let listed =
-            cx.aws.secrets().list_secrets().send().await.map_err(Error::aws("secretsmanager", "ListSecrets"))?;
-        let names = listed.secret_list().iter().filter_map(|it| it.name());
+        let listed = cx.aws.secrets().list_secrets().into_paginator().send();
+        let listed: Vec<_> = listed.try_collect().await.map_err(Error::aws("secretsmanager", "ListSecrets"))?;
+        let names = listed.iter().flat_map(|it| it.secret_list()).filter_map(|it| it.name());
         Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
     }
 

@@ -68,6 +68,7 @@ impl Resource for SecretScope {
         ("managers", Field::Defaulted),
         ("tags", Field::Defaulted),
     ];
+    const TAGGED_LATE: bool = true;
     const OUTPUTS: &'static [&'static str] = &["name"];
     type Live = LiveScope;
 

@@ -79,6 +79,7 @@ impl LiveTable {
 
 impl Resource for Table {
     const FIELDS: &'static [(&'static str, Field)] = &[("catalog", Field::Immutable), ("table", Field::Immutable)];
+    const LISTED: bool = false;
     const OUTPUTS: &'static [&'static str] = &["arn", "name", "location"];
     type Live = LiveTable;
 

@@ -115,6 +115,7 @@ impl Resource for Topic {
         ("config", Field::Defaulted),
     ];
     const DATA_BEARING: bool = true;
+    const LISTED: bool = false;
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     type Live = LiveTopic;
 

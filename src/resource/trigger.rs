@@ -111,6 +111,7 @@ impl Resource for Trigger {
         ("max_age", Field::Defaulted),
         ("tags", Field::Defaulted),
     ];
+    const LISTED: bool = false;
     const OUTPUTS: &'static [&'static str] = &["id", "arn", "consumer_group"];
     type Live = LiveTrigger;
 

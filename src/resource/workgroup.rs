@@ -108,8 +108,9 @@ impl Resource for Workgroup {
     }
 
     async fn candidates(cx: &Cx) -> Result<Vec<String>> {
-        let listed = cx.aws.athena().list_work_groups().send().await.map_err(Error::aws("athena", "ListWorkGroups"))?;
-        let names = listed.work_groups().iter().filter_map(|it| it.name());
+        let listed = cx.aws.athena().list_work_groups().into_paginator().send();
+        let listed: Vec<_> = listed.try_collect().await.map_err(Error::aws("athena", "ListWorkGroups"))?;
+        let names = listed.iter().flat_map(|it| it.work_groups()).filter_map(|it| it.name());
         Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
     }
 

@@ -9,6 +9,9 @@ use super::record::{Document, SCHEMA};
 /// document of the version before to `tests/fixtures/state`.
 const UPGRADES: [fn(&mut Map<String, Value>); SCHEMA as usize - 1] = [name_the_verb];
 
+/// No serial comes near this: beyond it, it is the damage that speaks.
+const LARGEST: u64 = 1 << 48;
+
 /// Why a text is no document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -31,13 +34,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<Document, Fault> {
         upgrade(&mut json);
     }
     json.insert("schema".to_owned(), SCHEMA.into());
-    serde_json::from_value(Value::Object(json)).map_err(|err| damaged(err.to_string()))
+    let document: Document = serde_json::from_value(Value::Object(json)).map_err(|err| damaged(err.to_string()))?;
+    match document.serial.max(document.lease.as_ref().map_or(0, |it| it.epoch)) {
+        ..LARGEST => Ok(document),
+        it => Err(damaged(format!("no state was ever written {it} times"))),
+    }
 }
 
 /// Finds the serial in the text of a damaged document.
 pub(super) fn serial(bytes: &[u8]) -> Option<u64> {
-    // Beyond this, it is the damage that speaks.
-    const LARGEST: u64 = 1 << 48;
     let text = String::from_utf8_lossy(bytes);
     let rest = text.split_once("\"serial\":")?.1.trim_start();
     let digits = rest.split(|it: char| !it.is_ascii_digit()).next()?;
@@ -136,6 +141,12 @@ mod tests {
         let next = SCHEMA + 1;
         let newer = format!("{{\"schema\":{next},\"anything\":[]}}");
         assert_eq!(read(newer.as_bytes()), Err(Fault::Newer(u64::from(next))));
+        let endless = String::from_utf8(fixture(SCHEMA)).expect("text");
+        for (from, to) in [("\"serial\": 41", u64::MAX), ("\"epoch\": 40", LARGEST)] {
+            let text = endless.replace(from, &format!("{}: {to}", from.split(':').next().expect("a name")));
+            assert_ne!(text, endless);
+            assert!(matches!(read(text.as_bytes()), Err(Fault::Damaged(_))), "{text}");
+        }
         for text in ["", "{", "[]", "{}", "{\"schema\":0}", "{\"schema\":-1}", "{\"schema\":1}", "null", "\u{0}"] {
             assert!(matches!(read(text.as_bytes()), Err(Fault::Damaged(_))), "{text}");
         }

@@ -28,6 +28,13 @@ pub struct Document {
     pub serial: u64,
     /// The version of the program that wrote it.
     pub writer: String,
+    /// The account and the region that everything recorded lies in, as `<account>/<region>`; none where nothing was recorded
+    /// yet, or by a program that did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<String>,
+    /// The stack whose file a preview was made from; none for a stack with a file of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_of: Option<String>,
     /// Who may write now.
     pub lease: Option<Lease>,
     /// The definition that was applied last.
@@ -90,7 +97,7 @@ pub struct Holder {
     /// When that process began, in clock ticks since the machine did; none where that is not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<u64>,
-    /// Which run of that machine it was; none where that is not told.
+    /// Which run of that machine it was, and which of its tables of processes; none where that is not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<String>,
     /// Tells two runs apart, whatever their process numbers.
@@ -165,10 +172,16 @@ impl Status {
 }
 
 impl Holder {
-    /// Says whether the holder is certainly no more: it ran on this machine, and its process is gone.
-    pub fn is_dead(&self, host: &str) -> bool {
-        let rebooted = || self.boot.as_ref().zip(process::boot()).is_some_and(|(then, now)| *then != now);
-        self.host == host && (rebooted() || process::is_gone(self.pid, self.start))
+    /// Says whether the holder is certainly no more: it ran where this other one runs, and its process is gone. The name of a
+    /// machine says nothing: containers share it, and so do machines that are made of one image.
+    pub fn is_dead(&self, by: &Self) -> bool {
+        self.is_here(by) && process::is_gone(self.pid, self.start)
+    }
+
+    /// Says whether it certainly runs, or ran, where this other one does: the same machine, not started anew since, and the
+    /// same table of processes. Then both have the same clock.
+    pub fn is_here(&self, by: &Self) -> bool {
+        self.host == by.host && self.boot.is_some() && self.boot == by.boot
     }
 }
 
@@ -180,6 +193,8 @@ impl Document {
             lineage: Uuid::new_v4(),
             serial: 0,
             writer: env!("CARGO_PKG_VERSION").to_owned(),
+            cloud: None,
+            preview_of: None,
             lease: None,
             definition: None,
             resources: BTreeMap::new(),

@@ -33,6 +33,10 @@ pub const DEADLINE: Duration = Duration::from_secs(LONGEST.as_secs() + 5);
 pub const BEAT: Duration = Duration::from_secs(15);
 /// How long a lease from the future is watched: for as long as it would live without being renewed.
 const WATCH: Duration = if cfg!(test) { Duration::from_millis(200) } else { TTL };
+/// How long a lease that has expired is watched, where only its holder's clock and this machine's say so: nobody who lives
+/// lets so much time pass without renewing it.
+pub const QUIET: Duration =
+    if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(BEAT.as_secs() + 5) };
 /// How often it is looked at meanwhile.
 const AGAIN: Duration = if cfg!(test) { Duration::from_millis(5) } else { Duration::from_secs(1) };
 /// How long it is tried to find out whether a write took effect, and to write again where it did not.
@@ -47,6 +51,8 @@ pub enum Edit {
     Remove(Address),
     /// Records the definition that is applied.
     Define(Definition),
+    /// Records the account and the region that it is applied to, and the stack that it is a preview of, if it is one.
+    Lie(String, Option<String>),
     /// Takes definition and records of another document: an earlier one of the same stack.
     Restore(Box<Document>),
 }
@@ -86,6 +92,8 @@ pub struct Session {
     writer: tokio::task::JoinHandle<()>,
     fence: Arc<Fence>,
     started: Document,
+    restored: Option<u64>,
+    clear_at: Option<Instant>,
     account: Mutex<Option<Account>>,
 }
 
@@ -114,8 +122,9 @@ impl Session {
         Self::claim(store, holder, Claim::default()).await
     }
 
-    /// Takes the lease, if it is free, expired, or held by a process of this machine that is no more. One that was
-    /// renewed in a future that no clock explains is watched for [`TTL`]; it is dead unless somebody renews it.
+    /// Takes the lease, if it is free, expired, or held by a process of this machine that is no more. Clocks of two machines
+    /// may differ: a lease of elsewhere that has expired is watched for [`QUIET`], and one that was renewed in a future that
+    /// no clock explains for [`TTL`]; it is dead unless somebody renews it.
     ///
     /// # Errors
     /// [`Error::Locked`] when another run is at work.
@@ -125,23 +134,29 @@ impl Session {
             let asked = Moment::now();
             let looked = Instant::now();
             let (before, etag) = match store.load().await? {
-                Some((document, etag)) => (document, Some(etag)),
-                None => (anew(store.archive()).await?, None),
+                Some((document, etag)) => (Some(document), Some(etag)),
+                None => (None, None),
             };
-            if let Some(lease) = &before.lease
-                && let Some(expires_in) = lease.remaining()
-                && !lease.holder.is_dead(&holder.host)
-                && claim.breaks != Some(lease.epoch)
-                && !watched.as_ref().is_some_and(|(it, since)| Some(it) == etag.as_ref() && since.elapsed() >= WATCH)
-            {
-                if expires_in > TTL * 2 && watched.as_ref().is_none_or(|it| Some(&it.0) == etag.as_ref()) {
-                    watched = watched.or_else(|| etag.map(|it| (it, looked)));
-                    tokio::time::sleep(AGAIN).await;
-                    continue;
+            let lease = before.as_ref().and_then(|it| it.lease.as_ref());
+            if let Some(lease) = lease.filter(|it| claim.breaks != Some(it.epoch)) {
+                let same = watched.as_ref().is_none_or(|it| Some(&it.0) == etag.as_ref());
+                let unmoved = watched.as_ref().filter(|_| same).map_or(Duration::ZERO, |it| it.1.elapsed());
+                match Hold::of(lease, &holder) {
+                    Hold::Over => (),
+                    Hold::Doubtful(watch) if unmoved >= watch => (),
+                    Hold::Doubtful(_) if same => {
+                        watched = watched.or_else(|| etag.map(|it| (it, looked)));
+                        tokio::time::sleep(AGAIN).await;
+                        continue;
+                    }
+                    // It was renewed while it was watched.
+                    Hold::Doubtful(_) | Hold::Firm => {
+                        let expires_in = lease.remaining().unwrap_or(TTL).min(TTL * 2);
+                        return Err(Error::Locked { lease: Box::new(lease.clone()), expires_in });
+                    }
                 }
-                let expires_in = expires_in.min(TTL * 2);
-                return Err(Error::Locked { lease: Box::new(lease.clone()), expires_in });
             }
+            let (before, restored) = begin(before, store.archive()).await?;
             let (now, mut document) = (Timestamp::now(), before.clone());
             document.serial += 1;
             document.lease = Some(Lease {
@@ -157,6 +172,9 @@ impl Session {
             match writer::write(&*store, &document, etag, holder.run).await {
                 Ok(etag) => {
                     let session = Self::start(Arc::clone(&store), (before.clone(), document), etag, asked);
+                    let heir = before.lease.as_ref().filter(|_| claim.breaks.is_none());
+                    let clear_at = heir.and_then(Lease::remaining).map(|left| Instant::now() + left.min(lingers()));
+                    let session = Self { restored, clear_at, ..session };
                     if let Some(lease) = &before.lease
                         && let Err(err) = bury(store.archive(), &before, lease).await
                     {
@@ -176,12 +194,24 @@ impl Session {
         let fence = Arc::new(Fence::new(asked, TTL));
         let started = documents.1.clone();
         let writer = Writer::new(store, documents, etag, Arc::clone(&fence));
-        Self { requests, writer: tokio::spawn(writer.run(inbox)), fence, started, account: Mutex::default() }
+        let writer = tokio::spawn(writer.run(inbox));
+        Self { requests, writer, fence, started, restored: None, clear_at: None, account: Mutex::default() }
     }
 
     /// Returns the document as it was when the lease was taken.
     pub fn document(&self) -> &Document {
         &self.started
+    }
+
+    /// Returns the serial of the copy that the document was made of, where there was none any more.
+    pub fn restored(&self) -> Option<u64> {
+        self.restored
+    }
+
+    /// Returns when nothing of a run that died can be under way any more, where this one took over from it before its lease
+    /// had expired.
+    pub fn clear_at(&self) -> Option<Instant> {
+        self.clear_at
     }
 
     /// Returns the limit that clients obey, so that they send nothing that the lease may not outlive.
@@ -233,10 +263,63 @@ impl Session {
     }
 }
 
-/// Starts a chain of states, where there is none or it was lost. Serials go on from the last that is known of.
-async fn anew(archive: Option<&dyn Archive>) -> Result<Document, store::Error> {
-    let known = if let Some(it) = archive { it.last().await? } else { None };
-    Ok(Document { serial: known.map_or(0, |it| it + 1), ..Document::new() })
+/// How long what a run sent that is dead may still take effect.
+#[cfg(not(test))]
+const fn lingers() -> Duration {
+    LONGEST
+}
+
+#[cfg(test)]
+fn lingers() -> Duration {
+    LINGERS.get()
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The same for the tests of one thread.
+    pub(crate) static LINGERS: std::cell::Cell<Duration> = const { std::cell::Cell::new(Duration::from_millis(1)) };
+}
+
+/// What a lease that was found is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// Somebody has it.
+    Firm,
+    /// Nobody has it any more.
+    Over,
+    /// So it seems, by clocks that may be wrong: nobody has it unless it is renewed within this time.
+    Doubtful(Duration),
+}
+
+impl Hold {
+    fn of(lease: &Lease, by: &Holder) -> Self {
+        match lease.remaining() {
+            _ if lease.holder.is_dead(by) => Self::Over,
+            None if lease.holder.is_here(by) => Self::Over,
+            None => Self::Doubtful(QUIET),
+            Some(it) if it > TTL * 2 => Self::Doubtful(WATCH),
+            Some(_) => Self::Firm,
+        }
+    }
+}
+
+/// Returns what a run begins with: the stored document; where it was lost, the newest copy of it, with that one's serial; else
+/// a new chain of states. Serials go on from the last that is known of, also where somebody put an older document back.
+async fn begin(
+    stored: Option<Document>,
+    archive: Option<&dyn Archive>,
+) -> Result<(Document, Option<u64>), store::Error> {
+    let Some(archive) = archive else { return Ok((stored.unwrap_or_default(), None)) };
+    let last = archive.last().await?;
+    let (document, restored) = match stored {
+        Some(it) => (it, None),
+        None => match archive.newest().await? {
+            Some(it) => (Document { lease: None, ..it.clone() }, Some(it.serial)),
+            None => (Document::new(), None),
+        },
+    };
+    let serial = last.filter(|it| *it > document.serial || restored.is_some()).map_or(document.serial, |it| it + 1);
+    Ok((Document { serial, ..document }, restored))
 }
 
 /// Tells the journal of a run that never gave its lease back, as far as its records say what it did.
@@ -244,7 +327,13 @@ async fn bury(archive: Option<&dyn Archive>, left: &Document, lease: &Lease) -> 
     let before = lease.epoch.saturating_sub(1);
     let Some(archive) = archive else { return Ok(()) };
     // Without a copy of what it found, it changed nothing.
-    let Some(found) = archive.earlier(before).await? else { return Ok(()) };
+    let found = match archive.earlier(before).await {
+        Ok(Some(it)) => it,
+        Ok(None) => return Ok(()),
+        // What it changed cannot be told any more; that it ran can.
+        Err(store::Error::Damaged { .. }) => left.clone(),
+        Err(err) => return Err(err),
+    };
     let addresses = left.resources.keys().chain(found.resources.keys().filter(|it| !left.resources.contains_key(*it)));
     let changed = addresses.filter(|it| left.resources.get(*it) != found.resources.get(*it));
     let steps = changed.map(|address| Done {

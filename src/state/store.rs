@@ -48,6 +48,30 @@ pub trait Store: Send + Sync {
     }
 }
 
+/// Reads a stack's document; where it was lost, the newest copy that is kept of it, and says which of the two it is.
+///
+/// # Errors
+/// Says why neither can be read.
+pub async fn current(store: &dyn Store) -> Result<Option<(Document, Source)>, Error> {
+    if let Some((document, _)) = store.load().await? {
+        return Ok(Some((document, Source::Stored)));
+    }
+    let newest = match store.archive() {
+        Some(it) => it.newest().await?,
+        None => None,
+    };
+    Ok(newest.map(|it| (it, Source::Kept)))
+}
+
+/// Where a document comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It is the stack's own.
+    Stored,
+    /// There is none any more: it is the newest copy in the history.
+    Kept,
+}
+
 /// Earlier documents and the journal of a stack: bounded, and never rewritten.
 pub trait Archive: Send + Sync {
     /// Keeps a document under its serial, and forgets the oldest. One that is kept already stays as it is.
@@ -61,6 +85,20 @@ pub trait Archive: Send + Sync {
         Box::pin(async move {
             let (serials, entries) = futures::try_join!(self.serials(), self.entries(1))?;
             Ok(serials.last().copied().into_iter().chain(entries.last().map(|it| it.after)).max())
+        })
+    }
+
+    /// Reads the newest document that is kept and can be read.
+    fn newest(&self) -> BoxFuture<'_, Result<Option<Document>, Error>> {
+        Box::pin(async move {
+            for serial in self.serials().await?.into_iter().rev() {
+                match self.earlier(serial).await {
+                    Ok(Some(it)) => return Ok(Some(it)),
+                    Ok(None) | Err(Error::Damaged { .. }) => (),
+                    Err(err) => return Err(err),
+                }
+            }
+            Ok(None)
         })
     }
 
@@ -243,8 +281,14 @@ impl<O: Objects> Kept<O> {
             Ok(_) | Err(Error::Conflict) => (),
             Err(err) => return Err(err),
         }
-        let numbers = self.0.list(shelf).await?;
-        let surplus = numbers.len().saturating_sub(shelf.most());
+        // It is written. Where the oldest cannot be removed, as in a bucket that lets nothing be deleted, they stay.
+        self.prune(shelf, number).await.ok();
+        Ok(())
+    }
+
+    async fn prune(&self, shelf: Shelf, number: u64) -> Result<(), Error> {
+        let numbers: Vec<u64> = self.0.list(shelf).await?.into_iter().filter(|it| *it != number).collect();
+        let surplus = (numbers.len() + 1).saturating_sub(shelf.most());
         let removals = numbers.into_iter().take(surplus).map(|it| self.0.remove(shelf.name(it)));
         futures::stream::iter(removals).buffer_unordered(WIDTH).try_collect().await
     }

@@ -1,7 +1,7 @@
 //! Files that somebody spoilt: stack files, states and saved plans. Each is read, or refused with a word on where it is
 //! wrong; never a panic, a hang, or more memory than the file could call for.
 //!
-//! The same three readers are targets of `cargo fuzz`, in `fuzz/`.
+//! The same three readers are targets of `cargo fuzz`, in `fuzz/`: each of these files goes through them as well.
 
 use std::{
     fs,
@@ -17,6 +17,14 @@ use ecomctl::{
 };
 use proptest::prelude::*;
 
+#[expect(unused_attributes, reason = "what makes a program of it")]
+#[path = "../../fuzz/fuzz_targets"]
+mod target {
+    pub(super) mod plan;
+    pub(super) mod stack;
+    pub(super) mod state;
+}
+
 /// The longest that one file may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -30,14 +38,7 @@ const STATE: &str = r#"{
 }
 "#;
 
-const PLAN: &str = r#"{
-  "format": 1, "tool": "0.1.0", "stack": "s", "cloud": "123456789012/eu-central-1",
-  "lineage": "6f1b1c64-7d0c-4c53-9f0b-5a3a4f4f3f10", "serial": 12, "records": "ab", "definition": "cd",
-  "only": ["topic.orders"], "keep_drift": [], "artifacts": { "lambdas/ingest (arm64)": "ef" },
-  "live": { "topic.orders": { "partitions": "0123456789abcdef", "(phase)": "ready" } },
-  "steps": [{ "address": "topic.orders", "action": "update", "changes": [{ "field": "partitions", "from": 6, "to": 12 }] }]
-}
-"#;
+const PLAN: &str = include_str!("../fixtures/plan.json");
 
 /// One way to spoil a text.
 #[derive(Clone, Debug)]
@@ -136,6 +137,7 @@ proptest! {
             Ok(Ok(it)) => prop_assert_eq!(Saved::read(&it.text().expect("JSON")), Ok(it)),
             Ok(Err(Damaged::Format { .. })) | Err(_) => (),
         }
+        std::str::from_utf8(&bytes).map(target::plan::run).ok();
         prop_assert!(begun.elapsed() < PATIENCE);
     }
 
@@ -153,6 +155,7 @@ proptest! {
             Err(StoreError::Newer { found, .. }) => prop_assert!(found > 1),
             Err(err) => prop_assert!(false, "{err}"),
         }
+        target::state::run(&bytes);
         prop_assert_eq!(fs::read(&path).expect("there"), bytes, "what cannot be read is left as it is");
         prop_assert!(begun.elapsed() < PATIENCE);
     }
@@ -163,7 +166,7 @@ proptest! {
         let bytes = spoilt(which.get::<String>(&fixtures), &ways);
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("stacks")).expect("created");
-        fs::write(folder.path().join("stacks/x.yaml"), bytes).expect("written");
+        fs::write(folder.path().join("stacks/x.yaml"), &bytes).expect("written");
         let begun = Instant::now();
         if let Err(err) = stack::load(folder.path(), "x", KINDS) {
             prop_assert!(!err.to_string().is_empty());
@@ -171,5 +174,6 @@ proptest! {
             prop_assert!(related.is_some_and(|mut it| it.next().is_some()), "it says what is wrong: {err}");
         }
         prop_assert!(begun.elapsed() < PATIENCE);
+        target::stack::run(&bytes);
     }
 }

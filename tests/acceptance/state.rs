@@ -61,7 +61,7 @@ fn a_change_is_told_in_the_history_and_can_be_taken_back() {
     let run = &history["runs"][0];
     assert_eq!((run["verb"].as_str(), run["before"].as_u64()), (Some("unprotect"), Some(41)), "{history}");
     assert_eq!(run["steps"][0]["address"], "cluster.events", "{history}");
-    assert_eq!(history["kept"], serde_json::json!([41]));
+    assert_eq!(history["kept"], serde_json::json!([41, 44]), "what it found, and what it left");
 
     let refused = project.run(["state", "rollback", "local", "41"]).exits(9);
     assert!(refused.out.contains("cluster.events") && refused.err.contains("--yes"), "{refused:#?}");
@@ -99,12 +99,33 @@ fn a_damaged_state_is_replaced_by_its_newest_copy_or_by_none() {
 }
 
 #[test]
+fn a_state_that_is_lost_or_damaged_loses_no_protection() {
+    let protected = |project: &Ecomctl| state(project)["resources"]["topic.orders"]["protect"].as_bool();
+    let project = project(TODAY);
+    project.run(["protect", "local", "topic.orders"]).exits(0);
+    fs::write(path(&project), "{\"schema\": 2, ").expect("damaged");
+    project.run(["state", "repair", "local", "--yes"]).exits(0);
+    assert_eq!(protected(&project), Some(true), "damaged");
+
+    fs::remove_file(path(&project)).expect("lost");
+    let shown = project.run(["state", "show", "local"]).exits(0);
+    assert!(shown.out.contains("ready, protected") && shown.err.contains("newest copy"), "{shown:#?}");
+    let told = project.run(["state", "repair", "local"]).exits(0);
+    assert!(told.out.contains("newest copy"), "{told:#?}");
+    assert!(!path(&project).exists(), "who only looks writes nothing");
+    let told = project.run(["unprotect", "local", "cluster.events"]).exits(0);
+    assert!(told.err.contains("newest copy"), "{told:#?}");
+    assert_eq!(protected(&project), Some(true), "lost");
+}
+
+#[test]
 fn who_holds_a_stack_is_told_and_a_hold_is_broken_only_with_consent() {
     let now = jiff::Timestamp::now().to_string();
     let held = TODAY.replace("2026-03-01T10:00:30Z", &now).replace("2026-03-01T10:00:00Z", &now);
     let project = project(&held);
     let told = project.run(["lock", "status", "local"]).exits(0);
     assert!(told.out.contains("held by ada@build-7") && told.out.contains("for up"), "{told:#?}");
+    assert!(told.out.contains("begun   updating topic.orders"), "{told:#?}");
     let told = project.run(["lock", "status", "local", "--json"]).exits(0).out;
     assert_eq!(serde_json::from_str::<Value>(&told).expect("JSON")["held"], true, "{told}");
     let locked = project.run(["unprotect", "local", "cluster.events"]).exits(7).without_result();
@@ -113,7 +134,8 @@ fn who_holds_a_stack_is_told_and_a_hold_is_broken_only_with_consent() {
     assert!(waited.err.contains("waiting for up to"), "{waited:#?}");
     project.run(["lock", "break", "local"]).exits(9).without_result();
     assert!(state(&project)["lease"].is_object(), "nothing was changed");
-    project.run(["lock", "break", "local", "--yes"]).exits(0);
+    let broken = project.run(["lock", "break", "local", "--yes"]).exits(0).out;
+    assert!(broken.contains("not recorded as done: updating topic.orders. `ecomctl up local`"), "{broken}");
     assert!(state(&project)["lease"].is_null());
     let free = project.run(["lock", "status", "local"]).exits(0).out;
     insta::assert_snapshot!(free, @"Nobody holds `local`.");

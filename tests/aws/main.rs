@@ -24,6 +24,8 @@ mod proxy;
 #[path = "../cloud/share.rs"]
 #[expect(dead_code, reason = "shared with the tests of the whole pipeline, which ask for more")]
 mod share;
+#[path = "../cloud/stored.rs"]
+mod stored;
 #[path = "../cloud/told.rs"]
 mod told;
 

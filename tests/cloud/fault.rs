@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     AnswerLost,
     /// It took effect, and the answer ends in the middle.
     CutShort,
+    /// It took effect, and no answer comes for as long as anybody waits.
+    Silent,
     /// It is not allowed.
     Denied,
     /// A look that does not see what is there.
@@ -33,7 +35,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Closed,
         Self::Internal,
         Self::Unavailable,
@@ -42,6 +44,7 @@ impl Fault {
         Self::CutShort,
         Self::Denied,
         Self::Stale,
+        Self::Silent,
     ];
 
     /// Says whether such a request can fail like this.
@@ -51,7 +54,7 @@ impl Fault {
     }
 
     pub(crate) const fn takes_effect(self) -> bool {
-        matches!(self, Self::AnswerLost | Self::CutShort)
+        matches!(self, Self::AnswerLost | Self::CutShort | Self::Silent)
     }
 
     /// Returns what is left of an answer; `None` where the connection is closed.
@@ -91,7 +94,7 @@ impl Fault {
             (Self::Stale, "athena") => (400, "InvalidRequestException"),
             (Self::Stale, "databricks") => (404, "RESOURCE_DOES_NOT_EXIST"),
             (Self::Stale, _) => (404, "ResourceNotFoundException"),
-            (Self::Closed | Self::AnswerLost | Self::CutShort, _) => return None,
+            (Self::Closed | Self::AnswerLost | Self::CutShort | Self::Silent, _) => return None,
         };
         let message = if self == Self::Stale { "it is not found" } else { "so it is today" };
         let answer = Response::builder().status(StatusCode::from_u16(status).expect("a status"));

@@ -17,7 +17,7 @@ const RUNS: usize = 400;
 pub(crate) async fn any_request(place: &Place, work: Work, fault: Fault, deployed: &[String]) {
     let begun = Instant::now();
     place.proxy.begin();
-    work.begin(place);
+    work.begin(place).await;
     let args = work.args(place).await;
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     let mut stopped = 0;

@@ -35,8 +35,8 @@ pub(crate) async fn any_request(place: &Place, work: Work, clean: &[Asked], depl
         if world > 0 {
             work.reset(place).await;
         }
-        work.begin(place);
-        until_complete(place, work, share, begun).await;
+        work.begin(place).await;
+        until_complete(place, work, Mode::Kill(share), begun).await;
         work.check(place, deployed).await;
         if wanted.is_subset(&place.proxy.visited()) {
             break;
@@ -57,12 +57,12 @@ pub(crate) async fn any_request(place: &Place, work: Work, clean: &[Asked], depl
 }
 
 /// Runs until a run gets to its end.
-async fn until_complete(place: &Place, work: Work, share: Share, begun: Instant) {
+pub(crate) async fn until_complete(place: &Place, work: Work, mode: Mode, begun: Instant) {
     let args = work.args(place).await;
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     let mut unanswered = 0;
     loop {
-        let ended = place.run_as(Mode::Kill(share), &args).await;
+        let ended = place.run_as(mode, &args).await;
         assert!(begun.elapsed() < PATIENCE, "the sweep takes longer than {PATIENCE:?}");
         // The emulator that is behind it all stalls once in a long while. The run then says so, and the next one gets on.
         if ended.code == Some(5) && unanswered < STALLS {

@@ -10,6 +10,7 @@
 
 mod asked;
 mod canary;
+mod far;
 mod fault;
 mod faults;
 mod kills;
@@ -20,6 +21,7 @@ mod proxy;
 mod runs;
 mod share;
 mod signals;
+mod stored;
 mod stores;
 mod told;
 mod work;
@@ -28,7 +30,6 @@ mod writes;
 mod zombie;
 
 use ecomctl::state::{FileStore, Holder, Session};
-use fault::Fault;
 use place::{Place, STACK};
 use share::Share;
 use std::{collections::BTreeMap, sync::Arc};
@@ -111,16 +112,23 @@ async fn the_pipeline_lives_and_dies_as_promised() {
             writes::every_one(&place, work, &deployed, share).await;
         }
     }
-    for fault in Fault::ALL.into_iter().enumerate().filter(|it| share.is_due(it.0)) {
+    // From here on a write of the state is a request, too.
+    place.keep_state_far().await;
+    if share.kills() {
         for work in Work::ALL {
-            faults::any_request(&place, work, fault.1, &deployed).await;
+            far::every_one(&place, work, &deployed, share).await;
+        }
+    }
+    for fault in share.faults() {
+        for work in Work::ALL {
+            faults::any_request(&place, work, fault, &deployed).await;
         }
     }
 }
 
 /// Returns what each work asks for when nothing happens to it. Leaves nothing.
 async fn asked_by_each(place: &Place, up: Vec<asked::Asked>) -> [Vec<asked::Asked>; 3] {
-    Work::Update.begin(place);
+    Work::Update.begin(place).await;
     let update = place.run(&["up", STACK]).await.exits(0).asked;
     Work::Update.leave(place).await;
     let args = Work::Teardown.args(place).await;

@@ -31,6 +31,8 @@ use crate::{
 
 /// The stack that is deployed.
 pub(crate) const STACK: &str = "test";
+/// The bucket that its state may be kept in, which belongs to no stack.
+pub(crate) const STATES: &str = "pipeline-states";
 /// The longest that one run may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -202,8 +204,9 @@ impl Place {
 
     /// Does so in another mode.
     pub(crate) async fn run_as(&self, mode: Mode, args: &[&str]) -> Ended {
-        // Clients slow down when they are told to.
-        let patience = if mode == Mode::Fail(Fault::Throttled) { PATIENCE * 8 } else { PATIENCE };
+        // Clients slow down when they are told to, and wait for answers that never come.
+        let slow = [Mode::Fail(Fault::Throttled), Mode::Fail(Fault::Silent)].contains(&mode);
+        let patience = if slow { PATIENCE * 8 } else { PATIENCE };
         self.watch(&self.project(), patience, args, mode).await
     }
 
@@ -282,6 +285,8 @@ impl Place {
             .env("DATABRICKS_CONFIG_FILE", "/dev/null")
             .env("AWS_CONFIG_FILE", "/dev/null")
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            // Long enough for an answer that comes, and no longer.
+            .env("ECOMCTL_TIMEOUT", if watch.is_silent() { "4s" } else { "" })
             .env_remove("AWS_PROFILE")
             .env_remove("AWS_SESSION_TOKEN")
             .stdin(Stdio::null())
@@ -310,11 +315,25 @@ impl Place {
     }
 
     /// Loses the state, and all that lies beside it.
-    pub(crate) fn forget(&self) {
+    pub(crate) async fn forget(&self) {
         let folder = self.home().join("state");
         if folder.exists() {
             fs::remove_dir_all(folder).expect("removed");
         }
+        if fs::read_to_string(stack_file(&self.project())).is_ok_and(|it| it.contains(STATES)) {
+            let s3 = self.aws.s3();
+            let listed = s3.list_objects_v2().bucket(STATES).send().await.expect("listed");
+            assert_eq!(listed.is_truncated(), Some(false), "all at once");
+            for it in listed.contents().iter().filter_map(|it| it.key()) {
+                s3.delete_object().bucket(STATES).key(it).send().await.expect("deleted");
+            }
+        }
+    }
+
+    /// Keeps the stack's state in a bucket from now on, which holds none as yet.
+    pub(crate) async fn keep_state_far(&self) {
+        self.edit(|it| it.replacen("target: aws\n", &format!("target: aws\n  state: s3://{STATES}/team\n"), 1));
+        self.run(&["state", "init", STACK]).await.exits(0);
     }
 
     /// Returns all that the program printed so far.

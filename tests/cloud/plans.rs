@@ -93,7 +93,11 @@ pub(crate) async fn what_is_nobodys_is_adopted(place: &Place) {
 pub(crate) async fn a_lost_state_is_found_again(place: &Place, deployed: &[String]) {
     fs::remove_file(place.state_file()).expect("there was one");
     let found = place.run(&["up", STACK]).await.exits(0);
+    assert!(flat(&found.err).contains("its newest copy"), "{}", found.err);
+    place.run(&["diff", STACK, "--exit-code"]).await.exits(0).changes_nothing("diff after the state was lost");
+    place.forget().await;
+    let found = place.run(&["up", STACK]).await.exits(0);
     assert!(flat(&found.out).contains("there is no state"), "{}", found.out);
     assert_eq!(world::everything(place).await, deployed, "the same world, and nothing twice");
-    place.run(&["diff", STACK, "--exit-code"]).await.exits(0).changes_nothing("diff after the state was lost");
+    place.run(&["diff", STACK, "--exit-code"]).await.exits(0).changes_nothing("diff after all of it was lost");
 }

@@ -32,7 +32,7 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
-use crate::{asked::Asked, fault::Fault, share::Share, told::Told};
+use crate::{asked::Asked, fault::Fault, share::Share, stored, told::Told};
 
 /// The largest body that is passed on: a function's code, in base64.
 const LARGEST: usize = 256 << 20;
@@ -77,6 +77,8 @@ pub(crate) enum Mode {
     Keep,
     /// It dies at its first request that nobody died at, at one of the moments, as far as these are of the share.
     Kill(Share),
+    /// It dies at its first write of the state that says anything at which nobody died, at one of the moments.
+    Write(Share),
     /// Each of its requests that did not fail like this before does so once.
     Fail(Fault),
 }
@@ -90,6 +92,8 @@ struct Shared {
     client: Client<HttpConnector, Full<Bytes>>,
     visited: Mutex<BTreeSet<Point>>,
     failed: Mutex<BTreeSet<(Asked, Fault)>>,
+    /// The state of the one stack that keeps it in a bucket, as last written.
+    state: Mutex<serde_json::Value>,
     /// What identifiers of the cloud's own stand for, as far as its answers said.
     names: Mutex<BTreeMap<String, String>>,
 }
@@ -198,6 +202,7 @@ impl Proxy {
             client: Client::builder(TokioExecutor::new()).build(HttpConnector::new()),
             visited: Mutex::default(),
             failed: Mutex::default(),
+            state: Mutex::default(),
             names: Mutex::default(),
         }))
     }
@@ -265,6 +270,11 @@ impl Watch {
     /// Returns how many requests failed on purpose.
     pub(crate) fn failures(&self) -> usize {
         *lock(&self.run.failures)
+    }
+
+    /// Says whether some of its requests are never answered.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.run.mode == Mode::Fail(Fault::Silent)
     }
 
     /// Lets requests through, or keeps them waiting.
@@ -339,7 +349,7 @@ impl Run {
     async fn settle(self: Arc<Self>, asked: Asked, workspace: bool, head: Parts, body: Bytes) -> Answer {
         let mut open = self.open.subscribe();
         open.wait_for(|it| *it).await.expect("the sender lives here");
-        match self.fate(&asked) {
+        match self.fate(&asked, &head, &body) {
             Fate::Kills(Moment::Before) => {
                 let own = tokio::task::id();
                 lock(&self.under_way).iter().filter(|it| it.id() != own).for_each(AbortHandle::abort);
@@ -381,7 +391,7 @@ impl Run {
     }
 
     /// Decides what becomes of a request. While a client is to die, none that nobody died at yet takes effect unseen.
-    fn fate(&self, asked: &Asked) -> Fate {
+    fn fate(&self, asked: &Asked, head: &Parts, body: &[u8]) -> Fate {
         if self.sprung.load(Ordering::SeqCst) {
             return Fate::Held;
         }
@@ -391,24 +401,44 @@ impl Run {
                 let fails = fault.concerns(asked) && lock(&self.shared.failed).insert((asked.clone(), fault));
                 if fails { Fate::Fails(fault) } else { Fate::Passes }
             }
-            Mode::Kill(share) => {
-                let mut visited = lock(&self.shared.visited);
-                let points = Moment::ALL.map(|moment| Point(asked.clone(), moment));
-                let open = |it: &Point| share.holds(it) && !visited.contains(it);
-                let Some(point) = points.into_iter().find(open) else { return Fate::Passes };
-                let moment = point.1;
-                lock(&self.point).replace(point.clone());
-                visited.insert(point);
-                self.sprung.store(true, Ordering::SeqCst);
-                Fate::Kills(moment)
+            Mode::Kill(share) => self.doom(share, std::slice::from_ref(asked)),
+            Mode::Write(share) => {
+                let said = match stored::of_request(head, body) {
+                    Some(_) if lock(&self.shared.state).is_null() && !stored::is_first(head) => {
+                        panic!("a state that nobody wrote is written over")
+                    }
+                    Some(now) if stored::is_first(head) => stored::said(&serde_json::Value::Null, &now),
+                    Some(now) => stored::said(&lock(&self.shared.state), &now),
+                    None => stored::shelf(head).map(str::to_owned).into_iter().collect(),
+                };
+                let said = said.into_iter().map(|resource| Asked { resource, ..asked.clone() });
+                self.doom(share, &said.collect::<Vec<_>>())
             }
         }
+    }
+
+    /// Decides whether the client dies at something that is several things at once.
+    fn doom(&self, share: Share, asked: &[Asked]) -> Fate {
+        let mut visited = lock(&self.shared.visited);
+        for moment in Moment::ALL {
+            let points = asked.iter().map(|it| Point(it.clone(), moment));
+            let open = |it: &Point| share.holds(it) && !visited.contains(it);
+            let Some(point) = points.clone().find(open) else { continue };
+            lock(&self.point).replace(point);
+            visited.extend(points);
+            self.sprung.store(true, Ordering::SeqCst);
+            return Fate::Kills(moment);
+        }
+        Fate::Passes
     }
 
     async fn fail(&self, fault: Fault, asked: &Asked, workspace: bool, head: Parts, body: Bytes) -> Answer {
         *lock(&self.failures) += 1;
         if fault.takes_effect() {
             let answer = self.shared.pass(workspace, head, body).await;
+            if fault == Fault::Silent {
+                return Answer::None;
+            }
             return fault.cut(answer).await.map_or(Answer::Closed, Answer::Full);
         }
         fault.answer(asked).map_or(Answer::Closed, Answer::Full)
@@ -425,6 +455,7 @@ impl Run {
 
 impl Shared {
     async fn pass(&self, workspace: bool, mut head: Parts, body: Bytes) -> Response<Body> {
+        let state = stored::of_request(&head, &body);
         let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
         let base = if workspace { &self.workspace } else { &self.gateway };
         head.uri = format!("{base}{target}").parse::<Uri>().expect("a URL");
@@ -440,6 +471,9 @@ impl Shared {
         head.headers.remove(header::TRANSFER_ENCODING);
         head.headers.remove(header::CONNECTION);
         lock(&self.names).extend(Asked::names(&body));
+        if let Some(state) = state.filter(|_| head.status.is_success()) {
+            *lock(&self.state) = state;
+        }
         Response::from_parts(head, Body::from(body))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
+use crate::fault::Fault;
+
 /// Into how many parts a sweep is cut.
 const PARTS: u64 = 8;
 
@@ -13,31 +15,43 @@ pub(crate) enum Share {
     Part(u64),
     /// All that fails, and nothing that is killed.
     Faults,
+    /// What fails in this way, and nothing else.
+    Fault(Fault),
 }
 
 impl Share {
-    /// Reads `SWEEP`: `all`, `faults`, or the number of a part from 0. Otherwise it is the first part, so that the same sources give
+    /// Reads `SWEEP`: `all`, `faults`, the name of one such as `Stale`, or the number of a part from 0. Otherwise it is the first part, so that the same sources give
     /// the same tests; each night makes another.
     pub(crate) fn due() -> Self {
         match std::env::var("SWEEP").as_deref() {
             Ok("all") => Self::All,
             Ok("faults") => Self::Faults,
-            Ok(it) => Self::Part(it.parse::<u64>().expect("SWEEP is `all`, `faults` or a number") % PARTS),
+            Ok(it) => match Fault::ALL.into_iter().find(|fault| format!("{fault:?}") == it) {
+                Some(fault) => Self::Fault(fault),
+                None => {
+                    let names = "SWEEP is `all`, `faults`, one of these or a number";
+                    Self::Part(it.parse::<u64>().unwrap_or_else(|_| panic!("{names}: {:?}", Fault::ALL)) % PARTS)
+                }
+            },
             Err(_) => Self::Part(0),
         }
     }
 
     /// Says whether runs are killed.
     pub(crate) fn kills(self) -> bool {
-        self != Self::Faults
+        matches!(self, Self::All | Self::Part(_))
     }
 
-    /// Says whether one of a few things that are not cut further is part of this share.
-    pub(crate) const fn is_due(self, number: usize) -> bool {
-        match self {
+    /// Lists the ways in which requests fail, in this share.
+    pub(crate) fn faults(self) -> Vec<Fault> {
+        let all = (0..).zip(Fault::ALL);
+        let due = all.filter(|(number, fault)| match self {
             Self::All | Self::Faults => true,
-            Self::Part(part) => number as u64 % PARTS == part,
-        }
+            Self::Fault(it) => it == *fault,
+            // There are more ways than parts, and the first part is the one of every day.
+            Self::Part(part) => (number + number / PARTS) % PARTS == part,
+        });
+        due.map(|it| it.1).collect()
     }
 
     /// Says whether a point of the sweep is part of this share; always the same.
@@ -46,7 +60,7 @@ impl Share {
         it.hash(&mut hasher);
         match self {
             Self::All => true,
-            Self::Faults => false,
+            Self::Faults | Self::Fault(_) => false,
             Self::Part(part) => hasher.finish() % PARTS == part,
         }
     }
@@ -57,6 +71,7 @@ impl std::fmt::Display for Share {
         match self {
             Self::All => write!(f, "the whole sweep"),
             Self::Faults => write!(f, "all faults"),
+            Self::Fault(it) => write!(f, "every request as {it:?}"),
             Self::Part(it) => write!(f, "part {it} of 0..{PARTS} of the sweep; all of it: `just kills`"),
         }
     }

@@ -31,10 +31,10 @@ impl Work {
     }
 
     /// Asks for it, in a world that is as it was before.
-    pub(crate) fn begin(self, place: &Place) {
+    pub(crate) async fn begin(self, place: &Place) {
         if self == Self::Up {
             // The first run of all is without a state, and looks for what a lost one may have named.
-            place.forget();
+            place.forget().await;
         }
         if self == Self::Update {
             place.update();

@@ -2,7 +2,7 @@
 
 use aws_sdk_cloudwatch::types::AlarmType;
 
-use crate::place::Place;
+use crate::place::{Place, STATES};
 
 /// Lists everything in the account, sorted, with what is there twice named twice.
 pub(crate) async fn everything(place: &Place) -> Vec<String> {
@@ -11,7 +11,8 @@ pub(crate) async fn everything(place: &Place) -> Vec<String> {
     let mut add = |kind: &str, name: Option<&str>| found.push(format!("{kind} {}", name.unwrap_or("?")));
 
     let buckets = aws.s3().list_buckets().send().await.expect("buckets");
-    buckets.buckets().iter().for_each(|it| add("bucket", it.name()));
+    let own = buckets.buckets().iter().filter(|it| it.name() != Some(STATES));
+    own.for_each(|it| add("bucket", it.name()));
     let roles = aws.iam().list_roles().send().await.expect("roles");
     roles.roles().iter().for_each(|it| add("role", Some(it.role_name())));
     let functions = aws.lambda().list_functions().send().await.expect("functions");

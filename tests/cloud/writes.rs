@@ -18,6 +18,7 @@ use crate::{
     place::Place,
     proxy::{Mode, Watch},
     share::Share,
+    stored,
     work::Work,
 };
 
@@ -36,7 +37,7 @@ type Files = BTreeMap<PathBuf, Vec<u8>>;
 /// Kills a command at every write of its state, and runs it again.
 pub(crate) async fn every_one(place: &Place, work: Work, deployed: &[String], share: Share) {
     let begun = Instant::now();
-    work.begin(place);
+    work.begin(place).await;
     let mut visited = BTreeSet::new();
     let args = work.args(place).await;
     let args: Vec<_> = args.iter().map(String::as_str).collect();
@@ -132,31 +133,12 @@ fn waits_for_a_lock(pid: u32) -> bool {
     locks.lines().any(|it| it.contains("-> FLOCK") && it.split_whitespace().any(|word| word == pid))
 }
 
-/// Says what a write changes: which lease, which records, and how far they are; or what lies beside the state.
+/// Says what a write changes: the state, or what lies beside it.
 fn said(file: &Path, before: &Files, after: &Files) -> Vec<String> {
     let beside = after.iter().filter(|it| it.0 != file && before.get(it.0) != Some(it.1));
     let folder = |it: &Path| it.parent().and_then(|it| it.extension()).map(|it| it.to_string_lossy().into_owned());
-    let mut said: Vec<String> = beside.filter_map(|it| folder(it.0)).collect();
+    let beside = beside.filter_map(|it| folder(it.0));
     let read =
         |it: &Files| -> Value { it.get(file).and_then(|it| serde_json::from_slice(it).ok()).unwrap_or_default() };
-    let (before, after) = (read(before), read(after));
-    match (before["lease"]["epoch"].as_u64(), after["lease"]["epoch"].as_u64()) {
-        (_, None) => said.push("the lease given back".to_owned()),
-        (then, now) if then != now => said.push("the lease taken".to_owned()),
-        _ => (),
-    }
-    if before["definition"] != after["definition"] {
-        said.push("the definition".to_owned());
-    }
-    let records = |it: &Value| it["resources"].as_object().cloned().unwrap_or_default();
-    let (before, after) = (records(&before), records(&after));
-    for address in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
-        if before.get(address) != after.get(address) {
-            let now = after.get(address);
-            let status = now.and_then(|it| it["status"].as_str()).unwrap_or("forgotten");
-            let known = now.is_some_and(|it| !it["id"].is_null());
-            said.push(format!("{address} {status}{}", if known { ", known" } else { "" }));
-        }
-    }
-    said
+    beside.chain(stored::said(&read(before), &read(after))).collect()
 }

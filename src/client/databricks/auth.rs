@@ -13,7 +13,7 @@ use super::{
     send::unsent,
     unusable,
 };
-use crate::client::{Error, Reason, Result};
+use crate::client::{Error, Reason, Result, patience};
 
 /// A token counts as expired so long before it is.
 const EARLY: Duration = Duration::from_secs(40);
@@ -133,7 +133,7 @@ async fn discover(http: &Client, host: &str) -> Result<Place> {
 
 /// Asks for a document; `None` where there is none of use.
 async fn ask<T: for<'de> Deserialize<'de>>(request: RequestBuilder) -> Result<Option<T>> {
-    let answer = request.timeout(PATIENCE).send().await.map_err(|err| unsent("discovery", err))?;
+    let answer = request.timeout(patience::limit(PATIENCE)).send().await.map_err(|err| unsent("discovery", err))?;
     if !answer.status().is_success() {
         return Ok(None);
     }
@@ -143,7 +143,7 @@ async fn ask<T: for<'de> Deserialize<'de>>(request: RequestBuilder) -> Result<Op
 async fn grant(http: &Client, endpoint: &str, id: &str, Hidden(secret): &Hidden) -> Result<Token> {
     const OPERATION: &str = "oauth token";
     let form = [("grant_type", "client_credentials"), ("scope", "all-apis")];
-    let request = http.post(endpoint).basic_auth(id, Some(secret)).form(&form).timeout(PATIENCE);
+    let request = http.post(endpoint).basic_auth(id, Some(secret)).form(&form).timeout(patience::limit(PATIENCE));
     let got = Instant::now();
     let answer = request.send().await.map_err(|err| unsent(OPERATION, err))?;
     let (status, headers) = (answer.status(), answer.headers().clone());

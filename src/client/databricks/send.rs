@@ -14,7 +14,7 @@ use super::{Hidden, SERVICE, auth::Authority, config::Config, fault, unusable};
 use crate::client::{
     Error, Reason, Result,
     fence::{self, Gate},
-    http,
+    http, patience,
 };
 
 /// The longest that one attempt may take.
@@ -106,7 +106,7 @@ impl Connection {
         if let Some(id) = self.config.workspace_id.as_deref().or(workspace) {
             request = request.header("X-Databricks-Workspace-Id", id);
         }
-        let left = end.saturating_duration_since(Instant::now()).min(PATIENCE);
+        let left = end.saturating_duration_since(Instant::now()).min(patience::limit(PATIENCE));
         let answer = match request.timeout(left).send().await {
             Ok(it) => it,
             Err(err) => {

@@ -12,7 +12,7 @@ use super::{
     fault,
     send::Api,
 };
-use crate::client::{Error, Reason, Result, http};
+use crate::client::{Error, Reason, Result, http, patience};
 
 /// A token counts as expired so long before it is.
 const EARLY: Duration = Duration::from_mins(5);
@@ -77,7 +77,7 @@ async fn grant(client: &Client, config: &Config, api: Api) -> Result<Token> {
     let address = format!("{}/{}/oauth2/v2.0/token", config.authority, config.tenant);
     let unsent = |err| Error::new(SERVICE, OPERATION, Reason::Unavailable, http::unsent(err, "the authority"));
     let got = Instant::now();
-    let answer = client.post(address).form(&form).timeout(PATIENCE).send().await.map_err(unsent)?;
+    let answer = client.post(address).form(&form).timeout(patience::limit(PATIENCE)).send().await.map_err(unsent)?;
     let (status, headers) = (answer.status(), answer.headers().clone());
     let body = answer.bytes().await.map_err(unsent)?;
     if !status.is_success() {

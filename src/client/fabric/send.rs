@@ -15,7 +15,7 @@ use super::{
 use crate::client::{
     Error, Reason, Result,
     fence::{self, Gate},
-    http,
+    http, patience,
 };
 
 /// The longest that one attempt may take.
@@ -156,7 +156,7 @@ impl Connection {
             None => request,
         };
         let unsent = |err| Error::new(SERVICE, call.operation, Reason::Unavailable, http::unsent(err, "the service"));
-        let left = end.saturating_duration_since(Instant::now()).min(PATIENCE);
+        let left = end.saturating_duration_since(Instant::now()).min(patience::limit(PATIENCE));
         let answer = match request.timeout(left).send().await {
             Ok(it) => it,
             Err(err) => {

@@ -128,6 +128,8 @@ fn jars() -> usize {
 #[tokio::test]
 async fn from_nothing_to_nothing() {
     let home = tempfile::tempdir().expect("a folder");
+    let mut elsewhere = run(home.path()).await;
+    elsewhere.cx.scope.account = "222222222222".to_owned();
     let run = run(home.path()).await;
     let (no, yes) = (Consent::default(), Consent { yes: true, ..Consent::default() });
 
@@ -157,6 +159,11 @@ async fn from_nothing_to_nothing() {
     assert_eq!(ended(run.change(&order(Goal::Up, &no)).await), Exit::Done);
     let again = run.document().await.expect("a state");
     assert_eq!(again.definition, document.definition, "with nothing changed, nothing is recorded anew");
+
+    assert_eq!(document.cloud.as_deref(), Some("000000000000/us-east-1"));
+    let refused = elsewhere.change(&order(Goal::Teardown, &yes)).await.expect_err("it does not lie there");
+    assert_eq!((refused.exit(), jars()), (Exit::Refused, 1), "{refused:?}");
+    assert_eq!(run.document().await.expect("a state").resources.len(), 1, "and nothing is forgotten");
 
     let mut other = who::holder(home.path());
     other.host = "elsewhere".to_owned();

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     client::{Reason, bucket::Safety, objects::Objects},
-    command::{Error, Exit, Result, project::Project},
+    command::{Error, Exit, Result, place, project::Project},
     report::Terminal,
     resource::KINDS,
     stack::{self, Keep},
@@ -29,7 +29,7 @@ pub(super) async fn run(stack: &str, project: &Project, terminal: Terminal) -> R
         return Ok(());
     };
     let aws = Box::pin(project.aws(stack, &settings)).await?;
-    let objects = aws.objects(&bucket, &[prefix.as_str(), stack].join("/"));
+    let objects = place::objects(stack, &settings, &aws, &bucket, &prefix);
     let made = match objects.safety().await? {
         Some(_) => false,
         None => objects.make_bucket().await?,

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Yes;
 use crate::{
     command::{
-        Error, Exit, Result,
+        Error, Exit, Result, audit,
         fault::{of_session, of_store},
         lock::{self, Waiting},
         project::{Project, StackArg},
@@ -38,13 +38,15 @@ pub(super) struct Args {
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum Unmoved {
     /// There is another.
-    #[error("{place} holds a state of another chain already; nothing was changed")]
+    #[error("{place} holds {which} already; nothing was changed")]
     #[diagnostic(code(state::exists), help("look at it: ecomctl state show {stack}"))]
     Exists {
         /// Where.
         place: String,
         /// The stack.
         stack: String,
+        /// What there is.
+        which: &'static str,
     },
     /// There is none where it should be.
     #[error("nothing is recorded of `{stack}` in {place}; nothing was changed")]
@@ -94,7 +96,9 @@ pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Re
     let aws = Box::pin(project.aws(&stack, &settings)).await?;
     let to = project.store(&stack, &settings, &aws)?;
     let kept = args.from.to_string();
-    let from = project.store(&stack, &Settings { state: Some(args.from), ..settings }, &aws)?;
+    // Whoever names the old place knows whose it is.
+    let before = Settings { state: Some(args.from), account: None, state_account: None, ..settings };
+    let from = project.store(&stack, &before, &aws)?;
     if from.place() == to.place() {
         let text = format!("The state of `{stack}` is in {} already; nothing was changed.", to.place());
         terminal.tell(&json!({ "moved": false, "to": to.place() }), &text);
@@ -116,6 +120,7 @@ pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Re
         let command = format!("ecomctl state move {stack} --from {kept}");
         args.yes.settle(&stack, &sentence, &command, terminal)?;
         write(&stack, document, &to).await?;
+        session.account(audit::done("move", document.resources.keys()));
         let empty = Document { definition: None, resources: [].into(), ..document.clone() };
         session.record(vec![Edit::Restore(Box::new(empty))]).await.map_err(of_session)
     };
@@ -139,9 +144,18 @@ async fn write(stack: &str, document: &Document, to: &Arc<dyn Store>) -> Result<
         Some((there, etag)) if there.is_new() && there.lease.is_none() => {
             (document.serial.max(there.serial), Some(etag))
         }
-        Some((there, _)) if there.lineage == document.lineage && there.resources == document.resources => return Ok(()),
-        Some(_) => {
-            return Err(Error::new(Exit::Refused, Unmoved::Exists { place: to.place(), stack: stack.to_owned() }));
+        // What a move before wrote, which was killed then; runs may have gone on from there.
+        Some((there, _))
+            if there.lineage == document.lineage
+                && (there.resources == document.resources || there.serial > document.serial) =>
+        {
+            return Ok(());
+        }
+        Some((there, _)) => {
+            let (place, stack) = (to.place(), stack.to_owned());
+            let which =
+                if there.lineage == document.lineage { "an older state of this chain" } else { "another state" };
+            return Err(Error::new(Exit::Refused, Unmoved::Exists { place, stack, which }));
         }
     };
     let document = Document { serial: serial + 1, lease: None, ..document.clone() };

@@ -13,7 +13,7 @@ use crate::{
     },
     report::{Terminal, human},
     stack,
-    state::{Archive, Document, Edit, StoreError},
+    state::{Document, Edit, StoreError, current},
 };
 
 /// What is mended.
@@ -35,20 +35,25 @@ pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Re
         Err(err @ StoreError::Damaged { .. }) => err,
         Err(err) => return Err(of_store(err)),
         Ok(found) => {
-            if found.is_none() {
-                stack::find(&project.root, &stack)?;
-            }
-            terminal
-                .tell(&json!({ "damaged": null }), &format!("The state of `{stack}` is whole; nothing was changed."));
+            let lost = if found.is_none() { current(&*store).await.map_err(of_store)? } else { None };
+            let text = match (&found, &lost) {
+                (None, Some((copy, _))) => lock::restored(copy.serial),
+                (None, None) => {
+                    stack::find(&project.root, &stack)?;
+                    format!("Nothing was ever recorded of `{stack}`.")
+                }
+                (Some(_), _) => format!("The state of `{stack}` is whole; nothing was changed."),
+            };
+            terminal.tell(&json!({ "damaged": null, "copy": lost.map(|it| it.0.serial) }), &text);
             return Ok(());
         }
     };
     let Some(archive) = store.archive() else { return Err(of_store(damage)) };
-    let newest = newest(archive).await.map_err(of_store)?;
+    let newest = archive.newest().await.map_err(of_store)?;
     let sentence = match &newest {
         Some(it) => format!(
             "{damage}. This puts in its place what was recorded as serial {}: {}. What was made since then is found again by \
-             its name and tags.",
+             its name and tags, where the stack's file names it; what was protected since then is not protected.",
             it.serial,
             human::plural(it.resources.len(), "record")
         ),
@@ -72,16 +77,4 @@ pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Re
     let text = format!("The state of `{stack}` is mended; what was damaged is now {aside}");
     terminal.tell(&json!({ "damaged": aside }), &text);
     Ok(())
-}
-
-/// Finds the newest copy that can be read.
-async fn newest(archive: &dyn Archive) -> std::result::Result<Option<Document>, StoreError> {
-    for serial in archive.serials().await?.into_iter().rev() {
-        match archive.earlier(serial).await {
-            Ok(Some(it)) => return Ok(Some(it)),
-            Ok(None) | Err(StoreError::Damaged { .. }) => (),
-            Err(err) => return Err(err),
-        }
-    }
-    Ok(None)
 }

@@ -55,7 +55,10 @@ pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Re
             args.serial,
             report::human::plural(count, "record")
         )),
-        None => terminal.print(&format!("What is recorded of `{stack}` is the same; nothing was changed.")),
+        None => terminal.tell(
+            &serde_json::json!({ "restored": null }),
+            &format!("What is recorded of `{stack}` is the same; nothing was changed."),
+        ),
     }
     Ok(())
 }

@@ -121,6 +121,87 @@ fn a_file_that_no_longer_protects_is_told_that_it_still_does() {
     });
 }
 
+/// A look that does not see what is there, and a deletion that is planned from it.
+#[test]
+fn what_was_not_seen_in_a_plan_is_not_deleted_without_a_question() {
+    for protect in [true, false] {
+        let rig = Rig::new();
+        let mut defined = one(1);
+        defined.resources.get_mut(&topic()).expect("defined").protect = protect;
+        let unseen = || rig.world.lock().expect("not poisoned").unseen.insert(topic(), 1);
+        runtime().block_on(async {
+            rig.up(&defined).await;
+            for (stack, goal) in [(stack(&sketch(&[])), Goal::Up), (defined.clone(), Goal::Teardown)] {
+                unseen();
+                let summary = rig.run(&stack, goal).await.expect("not killed");
+                let why = if protect { "it is protected" } else { "its data would be lost" };
+                let told =
+                    format!("cannot delete topic.a: {why}; it was not there when this was planned, and is there now");
+                assert_eq!(causes(&summary), [told]);
+                assert_eq!((rig.log(), rig.owned()), (Vec::new(), vec![topic()]), "it is there, and nothing was sent");
+            }
+            if !protect {
+                assert!(rig.run(&defined, Goal::Teardown).await.expect("not killed").is_complete());
+                assert_eq!(rig.log(), ["delete topic.a"], "once it was seen, and somebody was asked");
+            }
+        });
+    }
+}
+
+/// A run is killed while it deletes, and the next one wants the thing to stay.
+#[test]
+fn what_a_run_that_died_was_deleting_is_awaited_before_it_stays() {
+    for (stack, waits) in [(one(1), true), (stack(&sketch(&[])), false)] {
+        let rig = Rig::new();
+        runtime().block_on(async {
+            rig.up(&one(1)).await;
+            let next = rig.world.lock().expect("not poisoned").requests + 1;
+            rig.world.lock().expect("not poisoned").faults.insert(next, Fault::KilledBefore);
+            assert!(rig.run(&one(1), Goal::Teardown).await.is_none(), "killed");
+            let told = Mutex::new(Vec::new());
+            crate::state::LINGERS.set(std::time::Duration::from_secs(1));
+            let summary = rig.run_until(&stack, Goal::Up, |it| {
+                if let Event::Waiting { on, .. } = it {
+                    told.lock().expect("not poisoned").push(on.clone());
+                }
+                false
+            });
+            assert!(summary.await.expect("not killed").is_complete());
+            let told = told.into_inner().expect("not poisoned");
+            assert_eq!(told.iter().any(|it| it.contains("a run that died was deleting it")), waits, "{told:?}");
+            assert_eq!(rig.owned().is_empty(), !waits);
+        });
+    }
+}
+
+/// Somebody makes a thing of the same name between the plan and the step, also where the provider would let it be written over.
+#[test]
+fn what_came_since_the_plan_is_not_taken_over() {
+    for section in ["topic", "right"] {
+        let rig = Rig::new();
+        let defined = stack(&sketch(&[(section, "a", 1, 0, &[])]));
+        let foreign =
+            || Thing { physical: format!("{section}/s-a"), owner: None, spec: json!({ "size": 7 }), pending: 0 };
+        let begins = |it: &Event| {
+            if matches!(it, Event::Started { .. }) {
+                rig.world.lock().expect("not poisoned").things.insert("theirs".to_owned(), foreign());
+            }
+            false
+        };
+        runtime().block_on(async {
+            let summary = rig.run_until(&defined, Goal::Up, begins).await.expect("not killed");
+            assert!(matches!(summary.failures[0].cause, Cause::NotOurs { .. }), "{summary:?}");
+            let theirs = rig.world.lock().expect("not poisoned").things.get("theirs").cloned();
+            assert_eq!(theirs, Some(foreign()), "it is as it was");
+            let again = rig.plan(&defined).await;
+            let refused = again.steps[0].refused.as_ref().expect("refused");
+            assert!(refused.reason.contains("exists already and is not ours"), "nothing says that it is: {refused:?}");
+            assert!(rig.run(&defined, Goal::Teardown).await.expect("not killed").is_complete());
+            assert_eq!(rig.world.lock().expect("not poisoned").things.len(), 1, "and it outlives the stack");
+        });
+    }
+}
+
 /// A slow thing, one that needs it, and one that nothing needs.
 fn three() -> Stack {
     stack(&sketch(&[("cluster", "slow", 1, 0, &[]), ("job", "next", 1, 0, &["cluster.slow"])]))

@@ -59,6 +59,10 @@ pub(super) struct World {
     pub(super) log: Vec<String>,
     /// What cannot be read, and for how many looks.
     pub(super) unreadable: BTreeMap<Address, u32>,
+    /// Whether nothing can carry tags, and belongs to whom what holds it belongs to.
+    pub(super) inherits: bool,
+    /// What is there and is not seen, and for how many looks.
+    pub(super) unseen: BTreeMap<Address, u32>,
 }
 
 /// A kind of the simulated cloud.
@@ -133,6 +137,9 @@ impl Kind for Fake {
     fn leaves_last(&self) -> bool {
         self.section == "right"
     }
+    fn overwrites(&self) -> bool {
+        self.section == "right"
+    }
     fn interrupts(&self, field: &str) -> Option<&'static str> {
         (self.section == "right" && field == "size").then_some("restarts it")
     }
@@ -169,7 +176,12 @@ impl Kind for Fake {
     fn read<'a>(&'a self, _: &'a Cx, names: &'a [Name]) -> BoxFuture<'a, Result<Vec<Option<Observation>>>> {
         Box::pin(async move {
             let mut world = self.world.lock().expect("not poisoned");
+            let inherits = world.inherits;
             let look = |name: &Name| {
+                if let Some(looks) = world.unseen.get_mut(&name.owner.address).filter(|it| **it > 0) {
+                    *looks -= 1;
+                    return None;
+                }
                 let id = self.find(&world, name)?;
                 let dark = world.unreadable.get_mut(&name.owner.address).filter(|it| **it > 0);
                 let dark = dark.map(|it| *it -= 1).is_some();
@@ -180,7 +192,10 @@ impl Kind for Fake {
                     _ => Phase::Pending("CREATING".to_owned()),
                 };
                 thing.pending = thing.pending.saturating_sub(1);
-                let ownership = thing.owner.clone().map_or(Ownership::Foreign, Ownership::Tagged);
+                let ownership = match inherits {
+                    true => Ownership::Inherited(Some(name.owner.stack.clone())),
+                    false => thing.owner.clone().map_or(Ownership::Foreign, Ownership::Tagged),
+                };
                 Some(Observation {
                     observed: if dark { json!({}) } else { thing.spec.clone() },
                     identity: Identity { id: Some(id.clone()), ownership },
@@ -203,6 +218,11 @@ impl Kind for Fake {
         Box::pin(async move {
             let spec = self.desired(spec, cx)?.spec;
             self.send(format!("create {}", name.owner.address), |world| {
+                if let Some(id) = self.find(world, name).filter(|_| self.overwrites()) {
+                    let thing = world.things.get_mut(&id).expect("found");
+                    (thing.spec, thing.owner) = (spec, Some(name.owner.clone()));
+                    return Ok(());
+                }
                 if self.unique && self.find(world, name).is_some() {
                     return Err(client::Error::new("fake", "Create", Reason::Exists, "exists").into());
                 }

@@ -1,6 +1,9 @@
 //! The requests of a bucket, one function each. Decides nothing.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use aws_sdk_s3::types::{self, ServerSideEncryption};
 use futures::future::{try_join, try_join5};
@@ -12,6 +15,9 @@ use crate::{
     client::{self, Error, Reason},
     resource::Cx,
 };
+
+/// How long a bucket is emptied without a word.
+const TURN: Duration = Duration::from_secs(5);
 
 /// Reads a bucket of this account; one of that name in another account is "denied", never "missing".
 pub(super) async fn read(cx: &Cx, bucket: &str) -> client::Result<Option<LiveBucket>> {
@@ -141,8 +147,10 @@ pub(super) async fn put_lifecycle(cx: &Cx, bucket: &str, rules: &BTreeMap<String
     request.send().await.map(|_| ()).map_err(Error::aws("s3", "PutBucketLifecycleConfiguration"))
 }
 
-/// Deletes everything within a bucket, 1000 versions per request, each page while the next one is fetched.
+/// Deletes everything within a bucket, 1000 versions per request, each page while the next one is fetched. After some
+/// seconds it says that more is left, so that whoever empties it can be told, or interrupted.
 pub(super) async fn empty(cx: &Cx, bucket: &str) -> client::Result<()> {
+    let (begun, mut gone) = (Instant::now(), 0);
     let page = async |key: Option<String>, version: Option<String>| {
         let request = cx.aws.s3().list_object_versions().bucket(bucket);
         let sent = request.set_key_marker(key).set_version_id_marker(version).send().await;
@@ -159,6 +167,12 @@ pub(super) async fn empty(cx: &Cx, bucket: &str) -> client::Result<()> {
                 .build()
         };
         let objects = versions.chain(marks).map(object).collect::<Result<Vec<_>, _>>().map_err(incomplete)?;
+        if begun.elapsed() > TURN && !objects.is_empty() {
+            let key = objects.first().map(|it| it.key().to_owned()).unwrap_or_default();
+            let text = format!("{gone} objects are deleted, and more are left, from `{key}` on");
+            return Err(Error::new("s3", "DeleteObjects", Reason::Busy, text));
+        }
+        gone += objects.len();
         let more = async {
             match now.is_truncated() {
                 Some(true) => page(now.next_key_marker.clone(), now.next_version_id_marker.clone()).await,

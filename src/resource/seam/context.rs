@@ -16,7 +16,7 @@ use crate::{
     address::{Address, AnyRef, Kinded, NameRef, Owner, Ref},
     artifact::{Artifact, Build},
     client::{aws::Aws, databricks::Databricks, fabric::Fabric},
-    resource::{Error, Resource, Result},
+    resource::{Error, KINDS, Resource, Result, kind},
     template::Templates,
 };
 
@@ -126,11 +126,17 @@ impl Cx {
     /// Returns one output of a resource that must be ready.
     ///
     /// # Errors
-    /// [`Error::NotReady`] while it is not; [`Error::Unusable`] when it has no such output.
+    /// [`Error::NotReady`] while it is not, and while an output that its kind declares has no value yet;
+    /// [`Error::Unusable`] when its kind has no such output.
     pub fn output(&self, to: &Address, name: &str) -> Result<String> {
         let seen = self.lives.get(to).ok_or_else(|| Error::NotReady(to.clone()))?;
-        let none = || Error::Unusable(format!("{to} has no output `{name}`; it has {:?}", seen.outputs.keys()));
-        seen.outputs.get(name).cloned().ok_or_else(none)
+        match seen.outputs.get(name) {
+            Some(it) => Ok(it.clone()),
+            None if kind(KINDS, &to.kind).is_some_and(|it| it.outputs().contains(&name)) => {
+                Err(Error::NotReady(to.clone()))
+            }
+            None => Err(Error::Unusable(format!("{to} has no output `{name}`; it has {:?}", seen.outputs.keys()))),
+        }
     }
 
     /// Renders a template of the project. It sees `stack`, `account`, `region`, `partition`, and the outputs of the resources that
@@ -169,5 +175,28 @@ impl Cx {
     /// Returns the usual physical name of what a name-only reference points at.
     pub fn physical_of<K: Kinded>(&self, to: &NameRef<K>) -> String {
         self.scope.physical_of(&to.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::{Identity, Ownership, Phase, testing};
+
+    #[test]
+    fn an_output_without_a_value_is_awaited_and_one_that_no_kind_has_is_a_mistake() {
+        let (cx, shop) = (testing::cx(), Address::new("database", "shop"));
+        assert!(matches!(cx.output(&shop, "arn"), Err(Error::NotReady(on)) if on == shop));
+        let live = Observation {
+            observed: json!({}),
+            identity: Identity { id: None, ownership: Ownership::Foreign },
+            phase: Phase::Ready,
+            outputs: [("arn", "arn:x".to_owned())].into(),
+            live: Arc::new(()),
+        };
+        cx.lives.set(&shop, Some(live));
+        assert_eq!(cx.output(&shop, "arn").expect("known"), "arn:x");
+        assert!(matches!(cx.output(&shop, "secret_version"), Err(Error::NotReady(on)) if on == shop));
+        assert!(matches!(cx.output(&shop, "colour"), Err(Error::Unusable(_))));
     }
 }

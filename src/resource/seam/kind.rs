@@ -71,6 +71,18 @@ pub trait Kind: Send + Sync {
     fn leaves_last(&self) -> bool {
         false
     }
+    /// Whether creating it succeeds where one of its name is there; see [`Resource::OVERWRITES`].
+    fn overwrites(&self) -> bool {
+        false
+    }
+    /// Whether what there is of it can be listed; see [`Resource::LISTED`].
+    fn listed(&self) -> bool {
+        true
+    }
+    /// Whether it has no owner's tags at first; see [`Resource::TAGGED_LATE`].
+    fn tagged_late(&self) -> bool {
+        false
+    }
     /// The JSON Schema of one spec.
     fn schema(&self, generator: &mut schemars::SchemaGenerator) -> Schema;
     /// Reads a spec as the file has it and writes it back in full, references marked.
@@ -161,6 +173,18 @@ impl<R: Resource> Kind for Of<R> {
 
     fn leaves_last(&self) -> bool {
         R::LEAVES_LAST
+    }
+
+    fn overwrites(&self) -> bool {
+        R::OVERWRITES
+    }
+
+    fn tagged_late(&self) -> bool {
+        R::TAGGED_LATE
+    }
+
+    fn listed(&self) -> bool {
+        R::LISTED
     }
 
     fn outputs(&self) -> &'static [&'static str] {

@@ -31,7 +31,7 @@ impl Source {
                 Some(version) => Ok(short(&version)),
                 None => Ok(short(&cx.output(&it.address(), "version")?)),
             },
-            Self::Database(it) => Ok(short(&cx.output(&it.address(), "secret_version")?)),
+            Self::Database(it) => Ok(short(cx.live(it)?.secret_version(it.address())?)),
             Self::Env(name) => {
                 let scope = &cx.scope;
                 let salt = format!("{}/{}/{}/env {name}", scope.account, scope.region, scope.stack);

@@ -9,7 +9,7 @@ use crate::state::{Status, store::FileStore};
 
 fn holder(pid: u32, host: &str) -> Holder {
     let (user, run) = ("u".into(), uuid::Uuid::new_v4());
-    Holder { user, host: host.into(), pid, start: None, boot: None, run, ci: None, commit: None }
+    Holder { user, host: host.into(), pid, start: None, boot: Some("b".into()), run, ci: None, commit: None }
 }
 
 /// Leaves a lease behind as a run that did not end would.
@@ -23,16 +23,69 @@ async fn leave(store: &dyn Store, change: impl FnOnce(&mut Lease)) {
 }
 
 #[tokio::test]
-async fn another_process_with_the_holders_number_or_after_a_restart_is_not_the_holder() {
+async fn another_process_with_the_holders_number_is_not_the_holder() {
     let own = crate::process::Process::find(std::process::id()).expect("own process");
     let own = Holder { start: Some(own.start), boot: crate::process::boot(), ..holder(own.pid, "here") };
-    assert!(!own.is_dead("here"));
-    assert!(Holder { start: own.start.map(|it| it + 1), ..own.clone() }.is_dead("here"), "the number was reused");
-    let restarted = Holder { boot: Some("another".into()), ..own.clone() };
-    assert!(restarted.is_dead("here") && !restarted.is_dead("elsewhere"));
+    assert!(!own.is_dead(&own));
+    let reused = Holder { start: own.start.map(|it| it + 1), ..own.clone() };
+    assert!(reused.is_dead(&own), "the number was reused");
     let folder = tempfile::tempdir().expect("a folder");
-    leave(&*store(&folder), |it| it.holder = restarted).await;
+    leave(&*store(&folder), |it| it.holder = reused).await;
     Session::acquire(store(&folder), own).await.expect("succeeded at once");
+}
+
+#[test]
+fn where_a_number_means_another_process_nobody_is_called_dead() {
+    let own = Holder { boot: crate::process::boot(), ..holder(2, "here") };
+    assert!(own.boot.is_some());
+    let gone = Holder { pid: i32::MAX as u32, ..own.clone() };
+    assert!(gone.is_dead(&own));
+    let elsewhere = Holder { boot: Some("another kernel, or another table of its processes".into()), ..gone.clone() };
+    assert!(!elsewhere.is_dead(&own), "it has the name of this machine, and may be another, or a container");
+    assert!(!Holder { boot: None, ..gone.clone() }.is_dead(&Holder { boot: None, ..own.clone() }), "nobody knows");
+    assert!(!gone.is_dead(&Holder { host: "there".into(), ..own }));
+}
+
+#[tokio::test]
+async fn a_lease_that_expired_by_another_clock_is_watched_before_it_is_taken() {
+    let late = |it: &mut Lease| it.beat -= TTL * 4;
+    let folder = tempfile::tempdir().expect("a folder");
+    leave(&*store(&folder), late).await;
+    let begun = Instant::now();
+    Session::acquire(store(&folder), holder(2, "here")).await.expect("nobody renews it");
+    assert!(begun.elapsed() >= QUIET, "taken without having been watched");
+
+    // Its clock is slow, and it lives.
+    let folder = tempfile::tempdir().expect("a folder");
+    let held = store(&folder);
+    leave(&*held, late).await;
+    let refused = tokio::select! {
+        it = Session::acquire(store(&folder), holder(2, "here")) => it.expect_err("somebody renews it"),
+        () = renew(&*held) => unreachable!("it never ends"),
+    };
+    assert!(matches!(refused, Error::Locked { .. }), "{refused}");
+
+    // The same clock says so on the machine itself.
+    let folder = tempfile::tempdir().expect("a folder");
+    let stopped = holder(std::process::id(), "here");
+    leave(&*store(&folder), |it| {
+        late(it);
+        it.holder = stopped;
+    })
+    .await;
+    let begun = Instant::now();
+    Session::acquire(store(&folder), holder(2, "here")).await.expect("expired");
+    assert!(begun.elapsed() < QUIET, "there is nothing to watch");
+}
+
+/// Renews a lease again and again, and nothing else.
+async fn renew(held: &dyn Store) {
+    loop {
+        tokio::time::sleep(AGAIN).await;
+        let (mut document, etag) = held.load().await.expect("readable").expect("there");
+        document.serial += 1;
+        held.swap(&document, Some(&etag)).await.expect("renewed");
+    }
 }
 
 #[test]
@@ -65,17 +118,9 @@ async fn a_lease_from_the_future_is_dead_unless_somebody_renews_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let held = store(&folder);
     leave(&*held, |it| it.beat += years).await;
-    let renew = async {
-        loop {
-            tokio::time::sleep(AGAIN).await;
-            let (mut document, etag) = held.load().await.expect("readable").expect("there");
-            document.serial += 1;
-            held.swap(&document, Some(&etag)).await.expect("renewed");
-        }
-    };
     let refused = tokio::select! {
         it = Session::acquire(store(&folder), holder(2, "here")) => it.expect_err("somebody renews it"),
-        () = renew => unreachable!("it never ends"),
+        () = renew(&*held) => unreachable!("it never ends"),
     };
     assert!(matches!(refused, Error::Locked { .. }), "{refused}");
 }
@@ -118,10 +163,14 @@ async fn a_dead_holder_of_this_machine_is_succeeded_at_once_and_fenced_off() {
     assert!(matches!(late, Err(Error::Lost)));
     assert!(matches!(zombie.check().await, Err(Error::Lost)));
     heir.record(vec![Edit::Put(address.clone(), Box::new(record()))]).await.expect("the heir writes");
+    assert!(heir.clear_at().is_some(), "something of it may be under way");
     heir.release().await.expect("still held");
     let (document, _) = store(&folder).load().await.expect("readable").expect("there");
     assert!(document.lease.is_none());
     assert!(document.resources.contains_key(&address));
+    let next = Session::acquire(store(&folder), holder(2, "here")).await.expect("free");
+    assert_eq!(next.clear_at(), None, "nobody died");
+    next.release().await.expect("held");
 }
 
 #[tokio::test]
@@ -296,12 +345,84 @@ async fn the_journal_tells_of_runs_that_changed_something_also_of_those_that_die
     let recorded =
         Done { address: Address::new("topic", "a"), action: "ready".into(), outcome: Outcome::Recorded, seconds: None };
     assert_eq!((&entries[0].steps, &entries[1].steps), (&vec![recorded], &vec![done]));
-    assert_eq!(serials, [2, 4], "what each of them found");
+    assert_eq!(serials, [2, 4, 7], "what each of them found, and the last one left");
 
     std::fs::remove_file(folder.path().join("s.json")).expect("lost");
-    let anew = Session::acquire(store(&folder), holder(2, "here")).await.expect("free");
-    assert_eq!(anew.document().serial, 9, "serials go on from the last that is known of");
-    anew.release().await.expect("held");
+    let again = Session::acquire(store(&folder), holder(2, "here")).await.expect("free");
+    assert_eq!(
+        (again.document().serial, again.restored()),
+        (9, Some(7)),
+        "serials go on from the last that is known of"
+    );
+    assert_eq!(again.document().resources.len(), 2, "and so does what was recorded");
+    again.release().await.expect("held");
+}
+
+#[tokio::test]
+async fn a_document_that_is_taken_away_under_a_lease_is_put_back_unless_another_run_began() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s.json");
+    let put = |name: &str| vec![Edit::Put(Address::new("topic", name), Box::new(record()))];
+    let session = Session::acquire(store(&folder), holder(1, "elsewhere")).await.expect("free");
+    session.record(put("a")).await.expect("written");
+    std::fs::remove_file(&path).expect("taken away");
+    session.record(put("b")).await.expect("put back");
+    let document = store(&folder).load().await.expect("readable").expect("there").0;
+    assert_eq!((document.resources.len(), document.lease.is_some()), (2, true));
+    std::fs::remove_file(&path).expect("taken away");
+    let other = Session::acquire(store(&folder), holder(2, "here")).await.expect("there is no lease");
+    assert!(matches!(session.record(put("c")).await, Err(Error::Lost)));
+    other.release().await.expect("held");
+}
+
+#[tokio::test]
+async fn an_older_document_that_somebody_puts_back_takes_no_serial_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s.json");
+    let run = async |name: &str| {
+        let session = Session::acquire(store(&folder), holder(2, "here")).await.expect("free");
+        session.record(vec![Edit::Put(Address::new("topic", name), Box::new(record()))]).await.expect("written");
+        session.account(Account { end: journal::End::Complete, steps: Vec::new() });
+        session.release().await.expect("held");
+    };
+    run("a").await;
+    let old = std::fs::read(&path).expect("a state");
+    run("b").await;
+    run("c").await;
+    std::fs::write(&path, old).expect("put back");
+    run("d").await;
+    let (entries, serials) = told(&folder).await;
+    let seen: Vec<_> = entries.iter().map(|it| (it.before, it.after)).collect();
+    assert_eq!(seen, [(0, 3), (3, 6), (6, 9), (10, 13)], "no run is hidden by another");
+    let newest = store(&folder).archive().expect("one").newest().await.expect("readable").expect("kept");
+    assert_eq!((serials.last(), newest.serial), (Some(&13), 13));
+    assert_eq!(newest.resources.keys().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["a", "d"]);
+}
+
+/// A run that is killed between telling and giving the lease back is told of, and once.
+#[tokio::test]
+async fn a_run_is_told_of_before_its_lease_is_free() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let claim = Claim { verb: "up", breaks: None };
+    // The write that gives the lease back never arrives, as if the run were killed before it.
+    let far = Far::new(&folder, &[Fate::Passes, Fate::Passes, Fate::Lost]);
+    let dies = Session::claim(far, holder(i32::MAX as u32, "here"), claim).await.expect("free");
+    dies.record(vec![Edit::Put(Address::new("topic", "a"), Box::new(record()))]).await.expect("written");
+    dies.account(Account { end: journal::End::Complete, steps: Vec::new() });
+    let told = async {
+        while told(&folder).await.0.is_empty() {
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    tokio::select! {
+        it = dies.release() => it.expect("it may get through"),
+        () = told => (),
+    }
+    let heir = Session::claim(store(&folder), holder(2, "here"), claim).await.expect("the other is dead, or done");
+    heir.release().await.expect("held");
+    let entries = self::told(&folder).await.0;
+    let seen: Vec<_> = entries.iter().map(|it| (it.end, it.before, it.after)).collect();
+    assert_eq!(seen, [(journal::End::Complete, 0, 3)]);
 }
 
 #[tokio::test]

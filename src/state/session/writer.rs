@@ -67,7 +67,7 @@ impl Writer {
         }
     }
 
-    /// Writes once, what is to be kept beside the document before and what is to be told after.
+    /// Writes once, what is to be kept beside the document and what is to be told before it.
     async fn turn(&mut self, edits: Vec<Edit>, account: Option<Account>, release: bool) -> Result<(), store::Error> {
         let kept = if edits.is_empty() { Ok(()) } else { self.keep().await };
         if kept.is_ok() {
@@ -75,12 +75,17 @@ impl Writer {
         } else if !release {
             return kept;
         }
-        let lease = self.document.lease.clone();
-        self.write(release).await?;
-        kept?;
-        match (account, lease) {
-            (Some(account), Some(lease)) if self.unkept.is_none() => self.tell(lease, account).await,
+        // Told first: a run that is killed in between is told of all the same, as whoever comes next finds it told already.
+        let told = match (account, self.document.lease.clone()) {
+            (Some(account), Some(lease)) if release && self.unkept.is_none() => self.tell(lease, account).await,
             _ => Ok(()),
+        };
+        self.write(release).await?;
+        kept.and(told)?;
+        match self.store.archive().filter(|_| release && self.unkept.is_none()) {
+            // What a run leaves is kept as well as what it finds: if the document is lost or damaged, this is what is left.
+            Some(it) => it.keep(&self.document).await,
+            None => Ok(()),
         }
     }
 
@@ -95,7 +100,8 @@ impl Writer {
     async fn tell(&self, lease: Lease, account: Account) -> Result<(), store::Error> {
         let Some(archive) = self.store.archive() else { return Ok(()) };
         let lease = Lease { beat: Timestamp::now(), ..lease };
-        let serials = (self.found, self.document.serial);
+        // The lease is given back by the next write.
+        let serials = (self.found, self.document.serial + 1);
         archive.tell(&Entry::new(&lease, self.document.lineage, serials, account)).await
     }
 
@@ -108,6 +114,10 @@ impl Writer {
                 self.document.resources.remove(&address);
             }
             Edit::Define(definition) => self.document.definition = Some(definition),
+            Edit::Lie(cloud, preview_of) => {
+                self.document.cloud = Some(cloud);
+                self.document.preview_of = preview_of;
+            }
             Edit::Restore(earlier) => {
                 self.document.definition = earlier.definition;
                 self.document.resources = earlier.resources;
@@ -130,8 +140,8 @@ impl Writer {
 }
 
 /// Writes a document of this run's. What became of a write whose answer was lost is for the stored document to say: it is
-/// the one that was to be written, or one that this run wrote before, or untouched; or another run's, and nothing is
-/// written.
+/// the one that was to be written, or one that this run wrote before, or untouched; or there is none any more; or it is another
+/// run's, and nothing is written.
 ///
 /// # Errors
 /// [`store::Error::Conflict`] when another run wrote.
@@ -156,9 +166,9 @@ pub(super) async fn write(
                 }
                 expected = Some(etag);
             }
-            Ok(None) if expected.is_none() => (),
-            // It was taken away, which is nothing that a run does.
-            Ok(None) => return Err(store::Error::Conflict),
+            // Somebody took it away, who is no run: it is put back with all that this run knows. One that began anew in the
+            // meantime has put another there.
+            Ok(None) => expected = None,
             Err(worse @ (store::Error::Damaged { .. } | store::Error::Newer { .. })) => return Err(worse),
             Err(_) => (),
         }

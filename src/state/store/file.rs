@@ -43,13 +43,16 @@ impl Files {
         }
     }
 
-    fn io(&self, verb: &'static str) -> impl Fn(io::Error) -> Error {
-        let place = self.place(Name::State);
-        move |cause| Error::Io { verb, place: place.clone(), cause: Arc::new(cause) }
+    fn io(&self, verb: &'static str) -> impl Fn(io::Error) -> Error + use<> {
+        self.of(verb, Name::State)
+    }
+
+    fn of(&self, verb: &'static str, name: Name) -> impl Fn(io::Error) -> Error + use<> {
+        failed(verb, self.place(name))
     }
 
     fn read(&self, name: Name) -> Result<Option<(Vec<u8>, Etag)>, Error> {
-        let bytes = found(fs::read(file(&self.real("read")?, name))).map_err(self.io("read"))?;
+        let bytes = found(fs::read(file(&self.real("read")?, name))).map_err(self.of("read", name))?;
         Ok(bytes.map(|it| (etag(&it), it)).map(|(etag, bytes)| (bytes, etag)))
     }
 
@@ -57,19 +60,30 @@ impl Files {
         let real = self.real("write")?;
         let path = file(&real, name);
         for it in [real.parent(), path.parent()] {
-            fs::create_dir_all(it.unwrap_or(Path::new("."))).map_err(self.io("write"))?;
+            durable::create_folder(it.unwrap_or(Path::new("."))).map_err(self.of("write", name))?;
         }
         let _turn = self.turn(real.with_extension("lock"))?;
         if self.read(name)?.map(|it| it.1).as_ref() != expected {
             return Err(Error::Conflict);
         }
-        durable::replace(&path, bytes).map_err(self.io("write"))?;
+        // All through one name: that of a copy that nobody finished would stay for good.
+        durable::replace_through(&real, &path, bytes).map_err(self.of("write", name))?;
         Ok(etag(bytes))
     }
 
     /// Waits until no other process writes. The turn ends with the file, or with the process.
     fn turn(&self, path: PathBuf) -> Result<File, Error> {
-        let file = File::create(&path).map_err(self.io("lock"))?;
+        loop {
+            let file = self.locked(&path)?;
+            // Somebody may have taken the file away while it was awaited: then others lock another one.
+            if durable::is_at(&file, &path).map_err(self.io("lock"))? {
+                return Ok(file);
+            }
+        }
+    }
+
+    fn locked(&self, path: &Path) -> Result<File, Error> {
+        let file = File::create(path).map_err(self.io("lock"))?;
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::Error(err)) => return Err(self.io("lock")(err)),
@@ -80,16 +94,18 @@ impl Files {
         thread::spawn(move || done.send(file.lock().map(|()| file)));
         match wait.recv_timeout(PATIENCE) {
             Ok(locked) => locked.map_err(self.io("lock")),
-            Err(_) => Err(Error::Standing { path }),
+            Err(_) => Err(Error::Standing { path: path.to_owned() }),
         }
     }
 
     fn numbers(&self, shelf: Shelf) -> Result<Vec<u64>, Error> {
         let folder = folder(&self.real("read")?, shelf);
-        let Some(entries) = found(fs::read_dir(folder)).map_err(self.io("read"))? else { return Ok(Vec::new()) };
+        let Some(entries) = found(fs::read_dir(folder)).map_err(failed("read", self.shelf(shelf)))? else {
+            return Ok(Vec::new());
+        };
         let mut numbers = Vec::new();
         for entry in entries {
-            let name = entry.map_err(self.io("read"))?.file_name();
+            let name = entry.map_err(failed("read", self.shelf(shelf)))?.file_name();
             // Anything else is not ours, or half written.
             numbers.extend(name.to_str().and_then(|it| it.strip_suffix(".json")?.parse::<u64>().ok()));
         }
@@ -107,6 +123,11 @@ impl Files {
         let done = tokio::task::spawn_blocking(move || work(&own)).await;
         done.map_err(|err| self.io(verb)(io::Error::other(err)))?
     }
+}
+
+/// Says what failed, and where.
+fn failed(verb: &'static str, place: String) -> impl Fn(io::Error) -> Error {
+    move |cause| Error::Io { verb, place: place.clone(), cause: Arc::new(cause) }
 }
 
 /// Turns "is not there" into `None`.
@@ -155,7 +176,7 @@ impl Objects for Files {
     async fn remove(&self, name: Name) -> Result<(), Error> {
         let remove = move |it: &Self| {
             let path = file(&it.real("write")?, name);
-            found(fs::remove_file(path)).map(|_| ()).map_err(it.io("write"))
+            found(fs::remove_file(path)).map(|_| ()).map_err(it.of("write", name))
         };
         self.aside("write", remove).await
     }

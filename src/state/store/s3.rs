@@ -24,17 +24,26 @@ impl Bucket {
     fn failed(&self, verb: &'static str, name: Name) -> impl FnOnce(client::Error) -> Error {
         let place = self.place(name);
         let bucket = self.0.bucket().to_owned();
+        let owner = self.0.owner().map(|it| {
+            format!(
+                ", and it must belong to the account {it}: where it is meant to be another's, name that as `state_account` in the \
+                 stack's file"
+            )
+        });
         move |cause| {
             let help = match cause.reason {
                 _ if ["PermanentRedirect", "AuthorizationHeaderMalformed"]
                     .iter()
                     .any(|it| cause.message.contains(it)) =>
                 {
-                    Some(format!("the bucket `{bucket}` lies in another region: a state is kept in the stack's own"))
+                    Some(format!(
+                        "the bucket `{bucket}` lies in another region, and S3 does not say in which; check its name"
+                    ))
                 }
                 Reason::Missing => Some(format!("make the bucket `{bucket}`, or let `ecomctl state init` do so")),
                 Reason::Denied => Some(format!(
-                    "check the credentials: they must allow GetObject, PutObject, DeleteObject and ListBucket in `{bucket}`"
+                    "check the credentials: they must allow GetObject, PutObject, DeleteObject and ListBucket in `{bucket}`{}",
+                    owner.unwrap_or_default()
                 )),
                 _ => None,
             };

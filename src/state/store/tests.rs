@@ -78,6 +78,33 @@ async fn earlier_documents_are_kept_once_and_the_oldest_forgotten() {
     assert_eq!(entries(&folder.path().join("state/local.history")).len(), HISTORY);
 }
 
+#[tokio::test]
+async fn copies_that_cannot_be_removed_keep_nothing_from_being_kept() {
+    let (folder, store) = store();
+    let archive = store.archive().expect("it keeps some");
+    let at = |serial| Document { serial, ..Document::new() };
+    // A folder has the name of the oldest copy: it cannot be removed as a file is.
+    fs::create_dir_all(folder.path().join("state/local.history/0000000001.json")).expect("in the way");
+    let most = u64::try_from(HISTORY).expect("a number");
+    for serial in 2..most + 4 {
+        archive.keep(&at(serial)).await.expect("kept");
+    }
+    assert_eq!(archive.newest().await.expect("readable").map(|it| it.serial), Some(most + 3));
+}
+
+#[tokio::test]
+async fn a_lock_that_somebody_takes_away_lets_nobody_else_in() {
+    let (folder, store) = store();
+    store.swap(&Document::new(), None).await.expect("written");
+    let path = folder.path().join("state/local.lock");
+    let held = fs::File::create(&path).expect("a lock");
+    held.lock().expect("free");
+    fs::remove_file(&path).expect("taken away");
+    let (document, etag) = store.load().await.expect("readable").expect("there");
+    store.swap(&Document { serial: 1, ..document }, Some(&etag)).await.expect("through a lock of its own");
+    assert!(path.exists());
+}
+
 fn entry(epoch: u64, verb: &str) -> Entry {
     let (user, host, run, now) = ("u".into(), "h".into(), uuid::Uuid::nil(), jiff::Timestamp::UNIX_EPOCH);
     let by = Holder { user, host, pid: 1, start: None, boot: None, run, ci: None, commit: None };
