@@ -11,9 +11,11 @@ pub mod fabric;
 pub mod fence;
 pub mod glue;
 mod http;
+mod json;
 pub mod kafka;
 pub mod objects;
 mod raw;
+pub mod redshift;
 
 pub use error::{Error, Reason};
 
