@@ -11,10 +11,12 @@ pub mod fabric;
 pub mod fence;
 pub mod glue;
 mod http;
+mod json;
 pub mod kafka;
 pub mod objects;
 pub mod patience;
 mod raw;
+pub mod redshift;
 
 pub use error::{Error, Reason};
 

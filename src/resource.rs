@@ -50,6 +50,7 @@ kinds! {
     cluster: Cluster,
     dashboard: Dashboard,
     database: Database,
+    external_schema: ExternalSchema,
     function: Function,
     job: Job,
     log_group: LogGroup,

@@ -27,6 +27,7 @@ use super::{
     glue,
     objects::Objects,
     patience,
+    redshift,
 };
 
 /// The longest that one attempt may take.
@@ -74,6 +75,7 @@ pub struct Aws {
     lambda: OnceLock<aws_sdk_lambda::Client>,
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     rds: OnceLock<aws_sdk_rds::Client>,
+    redshift: OnceLock<redshift::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
     scheduler: OnceLock<aws_sdk_scheduler::Client>,
     secrets: OnceLock<aws_sdk_secretsmanager::Client>,
@@ -146,6 +148,7 @@ impl Aws {
             lambda: OnceLock::new(),
             logs: OnceLock::new(),
             rds: OnceLock::new(),
+            redshift: OnceLock::new(),
             s3: OnceLock::new(),
             scheduler: OnceLock::new(),
             secrets: OnceLock::new(),
@@ -176,6 +179,11 @@ impl Aws {
     /// Glue's Data Catalog.
     pub fn glue(&self) -> &glue::Client {
         self.glue.get_or_init(|| glue::Client::new(&self.config, self.gate.clone()))
+    }
+
+    /// SQL in Redshift, by its Data API.
+    pub fn redshift(&self) -> &redshift::Client {
+        self.redshift.get_or_init(|| redshift::Client::new(&self.config, self.gate.clone()))
     }
 
     /// The networks of the Elastic Compute Cloud.

@@ -22,6 +22,7 @@ pub(crate) mod cloudwatch;
 mod cluster;
 mod database;
 pub(crate) mod record;
+mod redshift;
 mod route;
 mod schedule;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use cloudwatch::{
 use cluster::ClusterApi;
 use database::DatabaseApi;
 use record::Records;
+use redshift::RedshiftApi;
 use route::{Owner, Scope};
 use schedule::ScheduleApi;
 use serde_json::json;
@@ -135,6 +137,7 @@ struct Gateway {
     databases: DatabaseApi,
     triggers: TriggerApi,
     queries: AthenaApi,
+    statements: RedshiftApi,
     schedules: ScheduleApi,
     monitor: CloudWatch,
     sources: Arc<Sources>,
@@ -234,11 +237,12 @@ impl Gateway {
             region: config.region.clone(),
         });
         Ok(Self {
-            upstream,
+            upstream: upstream.clone(),
             clusters,
             databases,
             triggers,
             queries,
+            statements: RedshiftApi::new(&config.postgres, upstream),
             schedules,
             monitor,
             sources,
@@ -278,10 +282,8 @@ impl Gateway {
             Owner::Database => Ok(self.databases.answer(&call).await),
             Owner::Trigger => self.triggers.answer(&call).await,
             Owner::Schedule => self.schedules.answer(&call).await,
-            Owner::Query => {
-                let target = head.headers.get("x-amz-target").and_then(|it| it.to_str().ok());
-                self.queries.answer(target.unwrap_or_default(), &call).await
-            }
+            Owner::Query => self.queries.answer(target(&head.headers), &call).await,
+            Owner::Statement => self.statements.answer(target(&head.headers), &call).await,
             Owner::Monitor => match self.monitor.answer(&head.headers, &call).await {
                 Some(it) => return Ok(it),
                 None => Ok(Reply::Pass),
@@ -306,6 +308,11 @@ impl Gateway {
     async fn health(&self) -> serde_json::Value {
         json!({ "kafka": self.clusters.brokers.is_up().await, "triggers": self.triggers.health() })
     }
+}
+
+/// The operation that a request of AWS's JSON protocol names.
+fn target(headers: &http::HeaderMap) -> &str {
+    headers.get("x-amz-target").and_then(|it| it.to_str().ok()).unwrap_or_default()
 }
 
 /// Answers in a task of its own: a client that goes away takes nothing back, and what it asked for is finished.

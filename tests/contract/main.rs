@@ -4,8 +4,8 @@
 //! addresses with other values.
 //!
 //! What answers: ministack for networks, parameter groups, roles, functions, buckets, secrets, log groups, notifications and
-//! Glue; the local cloud's own gateway for clusters, topics, triggers, databases, alarms, dashboards, workgroups and
-//! schedules; its own workspace for Databricks. States that these pass over (a NAT gateway that is pending or failed, a
+//! Glue; the local cloud's own gateway for clusters, topics, triggers, databases, alarms, dashboards, workgroups, schedules
+//! and, on PostgreSQL, schemas of Redshift; its own workspace for Databricks. States that these pass over (a NAT gateway that is pending or failed, a
 //! database that fails) are proven beside the kinds, without any peer.
 
 #![expect(

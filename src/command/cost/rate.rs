@@ -40,6 +40,7 @@ pub(super) fn charge(kind: &str, spec: &Value, prices: &Prices, templates: &Path
         "cluster" | "bucket" | "function" | "log_group" | "notification" | "schedule" | "table" | "catalog" => {
             return by_use();
         }
+        "external_schema" => return Charge::LeftOut("charged by the bytes that Spectrum reads".to_owned()),
         "workgroup" => return Charge::LeftOut("charged by the bytes that queries read".to_owned()),
         "trigger" => return Charge::LeftOut("charged by pollers, as many as the load needs".to_owned()),
         "job" => return Charge::LeftOut("charged by Databricks, and by the machines that it starts".to_owned()),

@@ -13,6 +13,8 @@ pub(crate) enum Owner {
     Trigger,
     /// Queries (Athena).
     Query,
+    /// Statements (Redshift's Data API).
+    Statement,
     /// Schedules (EventBridge Scheduler).
     Schedule,
     /// Metrics, alarms and dashboards (CloudWatch).
@@ -55,6 +57,7 @@ pub(crate) fn owner(uri: &Uri, scope: Option<&Scope>) -> Owner {
         Some("kafka") => Owner::Kafka,
         Some("rds") => Owner::Database,
         Some("athena") => Owner::Query,
+        Some("redshift-data") => Owner::Statement,
         Some("scheduler") => Owner::Schedule,
         Some("monitoring") => Owner::Monitor,
         // Unsigned requests are told apart by paths that only one service has.

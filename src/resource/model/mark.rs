@@ -1,4 +1,5 @@
-//! What is written into the description of an item of Fabric, which has no tags: whose it is, and which data it holds. Pure.
+//! What is written into the description of what has no tags, an item of Fabric or a schema of Redshift: whose it is, and which
+//! data it holds. Pure.
 
 use std::fmt;
 
@@ -34,14 +35,24 @@ impl Mark {
         let owner = Owner { stack: stack.to_owned(), address, nonce: nonce.to_owned() };
         Some(Self { owner, data: words.next().map(str::to_owned) })
     }
+
+    /// What is read back, without words for people.
+    pub(crate) fn tail(&self) -> String {
+        let Owner { stack, address, nonce } = &self.owner;
+        let data = self.data.iter().map(|it| format!(" {it}")).collect::<String>();
+        format!("{BEGIN}{stack} {address} {nonce}{data}]")
+    }
+
+    /// Returns the words for people in front of the mark; all of a text that has none.
+    pub(crate) fn words(text: &str) -> &str {
+        let end = if Self::read(text).is_some() { text.rfind(BEGIN) } else { None };
+        text[..end.unwrap_or(text.len())].trim_end()
+    }
 }
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Owner { stack, address, nonce } = &self.owner;
-        write!(f, "Deployed by ecomctl from files; edits are undone. {BEGIN}{stack} {address} {nonce}")?;
-        self.data.iter().try_for_each(|it| write!(f, " {it}"))?;
-        write!(f, "]")
+        write!(f, "Deployed by ecomctl from files; edits are undone. {}", self.tail())
     }
 }
 
@@ -65,6 +76,8 @@ mod tests {
             assert_eq!(Mark::read(&text), Some(mark));
         }
         assert_eq!(Mark::read("Sales [ecomctl x]"), None);
+        assert_eq!(Mark::words("Sales [ecomctl x]"), "Sales [ecomctl x]");
+        assert_eq!(Mark::words(&format!("Sales {}", Mark::of(&owner).tail())), "Sales");
         assert_eq!(Mark::read(""), None);
     }
 }

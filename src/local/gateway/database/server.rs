@@ -39,7 +39,8 @@ impl Postgres {
         self.login(database, &self.user, &self.password).await
     }
 
-    async fn login(&self, database: &str, user: &str, password: &str) -> Result<Client> {
+    /// Connects as somebody.
+    pub(in crate::local::gateway) async fn login(&self, database: &str, user: &str, password: &str) -> Result<Client> {
         let mut config = tokio_postgres::Config::new();
         config.host(&self.host).port(self.port).user(user).password(password).dbname(database);
         config.application_name("ecomctl").connect_timeout(std::time::Duration::from_secs(5));
