@@ -50,6 +50,7 @@ kinds! {
     cluster: Cluster,
     dashboard: Dashboard,
     database: Database,
+    destination: Destination,
     function: Function,
     job: Job,
     log_group: LogGroup,

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::report::{Style, Tone, human, terminal::table};
+use crate::report::{
+    Style, Tone, human,
+    terminal::{harmless, table},
+};
 
 /// What an alarm is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -122,16 +125,22 @@ fn problem(it: &Alarm, now: Timestamp, style: Style) -> String {
         lines.push(format!("  last hour {} now {last}{limit}", drawn(it)));
     }
     if !it.reason.is_empty() {
-        lines.push(format!("  why: {}", it.reason));
+        // Whoever can set an alarm's state writes this, and a metric's name may be anything.
+        lines.push(format!("  why: {}", one_line(&it.reason)));
     }
-    lines.extend(it.next.as_ref().map(|it| format!("  next: {}", style.paint(Tone::Strong, it))));
+    lines.extend(it.next.as_ref().map(|it| format!("  next: {}", style.paint(Tone::Strong, &one_line(it)))));
     lines.join("\n")
 }
 
 fn headline(it: &Alarm, now: Timestamp, style: Style) -> String {
     let since = it.since.and_then(|it| (now - it).try_into().ok());
     let since = since.map(|it| format!(", for {}", human::duration(it))).unwrap_or_default();
-    format!("{} {}: {}{since}", style.paint(Tone::Bad, word(it.state)), it.name, it.title)
+    format!("{} {}: {}{since}", style.paint(Tone::Bad, word(it.state)), it.name, one_line(&it.title))
+}
+
+/// Keeps a text from steering the terminal, and from looking like more than one line of ours.
+fn one_line(text: &str) -> String {
+    harmless(&text.split_whitespace().collect::<Vec<_>>().join(" ")).into_owned()
 }
 
 const fn word(state: State) -> &'static str {
@@ -256,6 +265,25 @@ pub(super) mod tests {
         assert!(short.ends_with("\n2 of 4 alarms go off: `ecomctl alarms s` shows more"), "{short}");
         assert_eq!(json(&all)["alarms"][1]["state"], "alarm");
         assert_eq!(text(&Alarms::new("s".to_owned(), Vec::new()), now, Style::PLAIN), "s · no alarms");
+    }
+
+    #[test]
+    fn a_reason_steers_no_terminal() {
+        let spoilt = Alarm {
+            title: "up\u{1b}[2J".to_owned(),
+            reason: "why \u{1b}]0;owned\u{7}\nALARM other".to_owned(),
+            next: Some("ecomctl\r\nrm".to_owned()),
+            ..alarm("one", State::Alarm)
+        };
+        let all = Alarms::new("s".to_owned(), vec![spoilt]);
+        let now = "2026-01-02T03:12:00Z".parse().expect("a time");
+        insta::assert_snapshot!(text(&all, now, Style::PLAIN), @r"
+        s · 1 of 1 alarm goes off
+
+        ALARM one: up\u001b[2J, for 12 min
+          why: why \u001b]0;owned\u0007 ALARM other
+          next: ecomctl rm
+        ");
     }
 
     #[test]
