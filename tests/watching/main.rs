@@ -14,6 +14,9 @@ mod people;
 #[expect(dead_code, reason = "the tests of the pipeline use the rest")]
 #[path = "../pipeline/place.rs"]
 mod place;
+#[expect(dead_code, reason = "the tests of the pipeline use the rest")]
+#[path = "../pipeline/topics.rs"]
+mod topics;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
