@@ -53,10 +53,15 @@ metrics! {
     "ecomctl" ["Stack"] by "watch": "Heartbeat";
 }
 
-/// The units of what the watcher tells.
-const UNITS: [(&str, &str); 7] = [
+/// The units of what the watcher tells, and of what AWS does where that is no count.
+const UNITS: [(&str, &str); 12] = [
     ("ActiveRunAge", "Seconds"),
+    ("CPUUtilization", "Percent"),
     ("Deadlocks", "Count"),
+    ("Duration", "Milliseconds"),
+    ("EstimatedMaxTimeLag", "Seconds"),
+    ("FreeStorageSpace", "Bytes"),
+    ("FreeableMemory", "Bytes"),
     ("GoldFreshness", "Seconds"),
     ("Heartbeat", "Count"),
     ("RunDuration", "Seconds"),
@@ -64,8 +69,8 @@ const UNITS: [(&str, &str); 7] = [
     ("SecondsSinceLastSuccess", "Seconds"),
 ];
 
-/// Returns the unit in which the watcher tells a metric.
-pub(super) fn unit(name: &str) -> Option<&'static str> {
+/// Returns the unit of a metric in CloudWatch's word for it, where it is known.
+pub fn unit(name: &str) -> Option<&'static str> {
     UNITS.iter().find(|it| it.0 == name).map(|it| it.1)
 }
 

@@ -32,11 +32,10 @@ use place::{PATIENCE, Place, produce};
 /// What differs from the stack's file: fewer points, and thresholds that are reached sooner. What is measured, how it is
 /// compared and what a missing point means stay as the templates have them.
 const SOONER: &str = "
-  # Neither starts by itself. A run that fails is tried again after a while, and so goes on for longer than it may here.
+  # The one never starts by itself. The other, when it fails, is tried again after a while, and so goes on for longer than it may.
   job:
     medallion: { schedule: { paused: true } }
     maintenance:
-      schedule: { paused: true }
       tasks: { maintenance: { max_retries: 1, min_retry_interval: 90s } }
   alarm:
     ingest_errors: { points: 1 of 1 }

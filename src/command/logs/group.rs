@@ -14,6 +14,7 @@ use crate::{
     address::Address,
     client::{Error, Reason, aws::Aws},
     command::{Exit, Result, error::Problem, run::Run},
+    stack::Target,
     state::Document,
 };
 
@@ -35,7 +36,7 @@ pub(super) async fn show(run: &Run, document: &Document, address: &Address, filt
             filter.show(&at, event.text.trim_end());
         }
         Told::NoGroup => {
-            run.terminal.remark("empty", &format!("there is no log group {group} yet{}", hint(address)));
+            run.terminal.remark("empty", &format!("there is no log group {group} yet{}", hint(run, address)));
         }
     };
     let again = filter.follow.then_some(AGAIN);
@@ -60,37 +61,30 @@ async fn follow(
     again: Option<Duration>,
     tell: &mut (dyn FnMut(Told) + Send),
 ) -> Result<(), Error> {
-    let mut follower = Follower::new(since);
-    let (mut pause, mut told) = (again.unwrap_or_default(), false);
+    let (mut follower, mut told) = (Follower::new(since), false);
     loop {
         let from = follower.from();
         let mut show = |events: Vec<Event>| {
             let new = follower.take(events, Timestamp::now().as_millisecond());
             new.into_iter().for_each(|it| tell(Told::Line(it)));
         };
-        match read(logs, group, from, &mut show).await {
-            Ok(true) => pause = again.unwrap_or_default(),
-            Ok(false) if told => (),
-            Ok(false) => {
-                tell(Told::NoGroup);
-                told = true;
-            }
-            // Nothing is passed over: the next read begins where this one came to.
-            Err(err) if again.is_some() && matches!(err.reason, Reason::Throttled | Reason::Unavailable) => {
-                pause = (pause * 2).min(LONGEST);
-            }
-            Err(err) => return Err(err),
+        if !read(logs, group, from, again, &mut show).await? && !told {
+            tell(Told::NoGroup);
+            told = true;
         }
-        if again.is_none() {
-            return Ok(());
+        match again {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Ok(()),
         }
-        tokio::time::sleep(pause).await;
     }
 }
 
-fn hint(address: &Address) -> &'static str {
-    match address.kind.as_str() {
-        "database" => ": the database's logs are not exported; on this machine, run `ecomctl local logs postgres`",
+fn hint(run: &Run, address: &Address) -> &'static str {
+    match (address.kind.as_str(), run.stack.settings.target) {
+        ("database", Target::Local) => {
+            ": the local cloud exports no logs of databases; `ecomctl local logs postgres` shows them"
+        }
+        ("database", _) => ": the database has written nothing, or exports nothing (`export_log`)",
         _ => "",
     }
 }
@@ -108,14 +102,30 @@ pub(in crate::command) fn group_of(config: Option<&LoggingConfig>, physical: &st
 }
 
 /// Reads the events since a moment, of whichever streams the group has by now, page by page; says whether there is such a
-/// group.
-async fn read(logs: &Client, group: &str, from: i64, show: &mut (dyn FnMut(Vec<Event>) + Send)) -> Result<bool, Error> {
-    let mut pages = logs.filter_log_events().log_group_name(group).start_time(from).into_paginator().send();
-    let mut numbers = Numbers::default();
-    while let Some(page) = pages.next().await {
-        let Some(page) = Error::missing_is_none(page.map_err(Error::aws("logs", "FilterLogEvents")))? else {
-            return Ok(false);
+/// group. With a pause, a page that was refused for being one of too many is asked for again, ever later: whoever began anew
+/// instead might never come to the end.
+async fn read(
+    logs: &Client,
+    group: &str,
+    from: i64,
+    again: Option<Duration>,
+    show: &mut (dyn FnMut(Vec<Event>) + Send),
+) -> Result<bool, Error> {
+    let (mut numbers, mut token, mut pause) = (Numbers::default(), None, again);
+    loop {
+        let asked = logs.filter_log_events().log_group_name(group).start_time(from).set_next_token(token.clone());
+        let page = asked.send().await.map_err(Error::aws("logs", "FilterLogEvents"));
+        let page = match (Error::missing_is_none(page), pause) {
+            (Ok(Some(page)), _) => page,
+            (Ok(None), _) => return Ok(false),
+            (Err(err), Some(it)) if matches!(err.reason, Reason::Throttled | Reason::Unavailable) => {
+                tokio::time::sleep(it).await;
+                pause = Some((it * 2).min(LONGEST));
+                continue;
+            }
+            (Err(err), _) => return Err(err),
         };
+        pause = again;
         let (mut events, mut nameless) = (Vec::new(), Vec::new());
         for it in page.events.unwrap_or_default() {
             let (at, text) = (it.timestamp.unwrap_or_default(), it.message.unwrap_or_default());
@@ -126,8 +136,11 @@ async fn read(logs: &Client, group: &str, from: i64, show: &mut (dyn FnMut(Vec<E
         }
         events.extend(numbers.identified(nameless));
         show(events);
+        token = page.next_token;
+        if token.is_none() {
+            return Ok(true);
+        }
     }
-    Ok(true)
 }
 
 #[cfg(test)]
@@ -209,7 +222,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_does_not_follow_is_told_of_a_refusal() {
-        let does = Behaviour { events: printed(), page: 9, refused: vec![3], ..Behaviour::default() };
+        let events = printed().into_iter().map(|it| Printed { arrives: 0, ..it }).collect();
+        let does = Behaviour { events, page: 9, refused: vec![3], ..Behaviour::default() };
         let (_server, logs, _) = serve(does).await;
         let err = follow(&logs, "/ecomctl/local/ingest", 0, None, &mut |_| ()).await.expect_err("refused");
         assert_eq!(err.reason, Reason::Throttled);
