@@ -125,6 +125,8 @@ fmt:
 # Lints everything, warnings denied.
 lint:
     cargo clippy --workspace --all-targets -- --deny warnings
+    # Run by name only, and so no part of all targets.
+    cargo clippy --test watching -- --deny warnings
 
 # Writes the JSON Schema of stack files.
 schema:

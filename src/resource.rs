@@ -50,6 +50,7 @@ kinds! {
     cluster: Cluster,
     dashboard: Dashboard,
     database: Database,
+    destination: Destination,
     external_schema: ExternalSchema,
     function: Function,
     job: Job,

@@ -1,4 +1,4 @@
-//! A client of one Databricks workspace over REST: jobs, runs, workspace files, secrets, permissions.
+//! A client of one Databricks workspace over REST: jobs, runs, workspace files, secrets, permissions, notification destinations.
 //!
 //! Thin: it authenticates, sends, pages, and reads errors. It sends again only what does no harm when it arrives twice;
 //! the making of a job goes out once, and whether it took effect is for the caller to look up. Nothing is read, neither
@@ -17,6 +17,7 @@ use super::{
 
 mod auth;
 mod config;
+pub mod destinations;
 mod fault;
 pub mod files;
 pub mod jobs;

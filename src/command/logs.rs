@@ -3,6 +3,8 @@
 mod follow;
 pub(super) mod group;
 mod job;
+#[cfg(test)]
+pub(super) mod testing;
 
 use std::time::Duration;
 

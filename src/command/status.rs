@@ -51,8 +51,8 @@ pub struct Args {
 /// Says what could not be read.
 pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     let run = Run::begin(&args.stack.stack, Needs::default(), global).await?;
-    let document = run.document().await?;
-    let observed = run.observe(&document).await?;
+    let mut document = run.document().await?;
+    let mut observed = run.observe(&document).await?;
     if observed.found.is_empty() && !global.json {
         run.terminal.print(&format!("Nothing of `{0}` exists yet: `ecomctl up {0}` makes it.", run.stack.name));
         return Ok(Exit::Done);
@@ -68,6 +68,12 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
             return Ok(Exit::Done);
         }
         tokio::time::sleep(AGAIN).await;
+        // What was made or replaced meanwhile. What cannot be asked now is as it was.
+        if let Ok(new) = run.document().await
+            && let Ok(now) = run.observe(&new).await
+        {
+            (document, observed) = (new, now);
+        }
     }
 }
 

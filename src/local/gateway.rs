@@ -2,7 +2,7 @@
 //!
 //! It owns clusters and topics (MSK), database instances (RDS), event source mappings for Kafka (Lambda), queries (Athena),
 //! schedules (EventBridge Scheduler), and metrics, alarms and dashboards (CloudWatch), each kept in one document below the
-//! data folder. It checks no signature.
+//! data folder. It checks no signature. Functions' own addresses lead to it, too; the cloud behind it answers there.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -30,6 +30,7 @@ mod tests;
 mod topic;
 mod trigger;
 pub(crate) mod upstream;
+mod url;
 
 use athena::AthenaApi;
 pub use athena::Sql;
@@ -144,6 +145,8 @@ struct Gateway {
     meter: Meter,
     poller: Poller,
     region: Arc<str>,
+    /// Where it is reached.
+    address: SocketAddr,
     /// The requests under way, also those whose client is gone.
     work: TaskTracker,
 }
@@ -162,7 +165,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     run(gateway, listener, shutdown).await
 }
 
-async fn run(gateway: Gateway, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
+async fn run(mut gateway: Gateway, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
+    // The port may have been left to the system.
+    gateway.address = listener.local_addr().map_err(Error::Serve)?;
     gateway.clusters.resume();
     let (databases, triggers, poller) = (gateway.databases.clone(), gateway.triggers.clone(), gateway.poller.clone());
     let queries = gateway.queries.clone();
@@ -249,6 +254,7 @@ impl Gateway {
             meter,
             poller,
             region: config.region.as_str().into(),
+            address: config.listen,
             work: TaskTracker::new(),
         })
     }
@@ -256,9 +262,15 @@ impl Gateway {
     async fn route(&self, request: Request<Body>) -> Result<Response<Body>, upstream::Unreachable> {
         let scope = Scope::of(request.headers());
         let owner = route::owner(request.uri(), scope.as_ref());
+        if let Some(address) = url::Address::of(request.uri().path()) {
+            return self.call(address, request).await;
+        }
         if owner == Owner::Upstream {
             let invoked = function::invoked(request.method(), request.uri().path());
             let region = || scope.as_ref().map_or(&*self.region, |it| &it.region);
+            if let Some(function) = url::configured(request.uri().path()) {
+                return self.tell_address(region().to_owned(), &function, request).await;
+            }
             let running = invoked.map(|it| self.meter.begin(region(), &it));
             let response = self.upstream.pass(request).await?;
             if let Some(it) = running {

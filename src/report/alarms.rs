@@ -1,10 +1,15 @@
 //! Alarms of a stack: which go off, since when and why, what the last hour was like, and what to look at next.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::report::{Style, Tone, human, terminal::table};
+use crate::report::{
+    Style, Tone, human,
+    terminal::{harmless, table},
+};
 
 /// What an alarm is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -18,6 +23,20 @@ pub enum State {
     Absent,
     /// All is well.
     Ok,
+}
+
+/// What values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Seconds.
+    Seconds,
+    /// Thousandths of a second.
+    Milliseconds,
+    /// Bytes.
+    Bytes,
+    /// Hundredths.
+    Percent,
 }
 
 /// One alarm at one moment.
@@ -39,6 +58,8 @@ pub struct Alarm {
     pub next: Option<String>,
     /// What its values are compared with, such as `> 300`.
     pub limit: Option<String>,
+    /// What its values are, where that is known and no count.
+    pub unit: Option<Unit>,
     /// The values of the last hour, oldest first; none where there was no point.
     pub points: Vec<Option<f64>>,
     /// The threshold, for the drawing.
@@ -83,7 +104,7 @@ impl Alarms {
 /// { "stack": "local",
 ///   "alarms": [{ "name": "ingest_errors", "state": "alarm" | "unknown" | "absent" | "ok", "since": "<RFC 3339>" | null,
 ///                "composite": false, "title": "…", "reason": "…", "next": "ecomctl …" | null, "limit": ">= 1" | null,
-///                "points": [0.0, null], "threshold": 1.0 | null }] }
+///                "unit": "seconds" | "milliseconds" | "bytes" | "percent" | null, "points": [0.0, null], "threshold": 1.0 | null }] }
 /// ```
 pub fn json(it: &Alarms) -> Value {
     json!(it)
@@ -97,7 +118,7 @@ pub fn text(it: &Alarms, now: Timestamp, style: Style) -> String {
     if !quiet.is_empty() {
         let rows = quiet.iter().map(|it| {
             let since = it.since.map(|it| human::ago(now, it)).unwrap_or_default();
-            let last = it.points.iter().rev().find_map(|it| *it).map(number).unwrap_or_default();
+            let last = last(it).unwrap_or_default();
             let limit = it.limit.clone().unwrap_or_default();
             vec![it.name.clone(), word(it.state).to_owned(), since, drawn(it), last, limit]
         });
@@ -117,21 +138,27 @@ pub fn summary(it: &Alarms, now: Timestamp, style: Style) -> Option<String> {
 fn problem(it: &Alarm, now: Timestamp, style: Style) -> String {
     let mut lines = vec![headline(it, now, style)];
     if it.points.iter().any(Option::is_some) {
-        let last = it.points.iter().rev().find_map(|it| *it).map(number).unwrap_or_default();
+        let last = last(it).unwrap_or_default();
         let limit = it.limit.as_ref().map(|it| format!(", goes off at {it}")).unwrap_or_default();
         lines.push(format!("  last hour {} now {last}{limit}", drawn(it)));
     }
     if !it.reason.is_empty() {
-        lines.push(format!("  why: {}", it.reason));
+        // Whoever can set an alarm's state writes this, and a metric's name may be anything.
+        lines.push(format!("  why: {}", one_line(&it.reason)));
     }
-    lines.extend(it.next.as_ref().map(|it| format!("  next: {}", style.paint(Tone::Strong, it))));
+    lines.extend(it.next.as_ref().map(|it| format!("  next: {}", style.paint(Tone::Strong, &one_line(it)))));
     lines.join("\n")
 }
 
 fn headline(it: &Alarm, now: Timestamp, style: Style) -> String {
     let since = it.since.and_then(|it| (now - it).try_into().ok());
     let since = since.map(|it| format!(", for {}", human::duration(it))).unwrap_or_default();
-    format!("{} {}: {}{since}", style.paint(Tone::Bad, word(it.state)), it.name, it.title)
+    format!("{} {}: {}{since}", style.paint(Tone::Bad, word(it.state)), it.name, one_line(&it.title))
+}
+
+/// Keeps a text from steering the terminal, and from looking like more than one line of ours.
+fn one_line(text: &str) -> String {
+    harmless(&text.split_whitespace().collect::<Vec<_>>().join(" ")).into_owned()
 }
 
 const fn word(state: State) -> &'static str {
@@ -155,9 +182,35 @@ fn number(it: f64) -> String {
     format!("{}{suffix}", text.strip_suffix(".0").unwrap_or(&text))
 }
 
+/// Writes the newest value.
+fn last(it: &Alarm) -> Option<String> {
+    it.points.iter().rev().find_map(|it| *it).map(|last| amount(last, it.unit))
+}
+
+/// Writes a value with what it is.
+fn amount(it: f64, unit: Option<Unit>) -> String {
+    let time = |seconds: f64| match Duration::try_from_secs_f64(seconds) {
+        Ok(Duration::ZERO) | Err(_) => format!("{} s", number(seconds)),
+        Ok(it) => human::duration(it),
+    };
+    match unit {
+        None => number(it),
+        Some(Unit::Seconds) => time(it),
+        Some(Unit::Milliseconds) => time(it / 1000.0),
+        Some(Unit::Percent) => format!("{} %", number(it)),
+        Some(Unit::Bytes) => {
+            let (value, unit) = match it.abs() {
+                size if size >= 1_073_741_824.0 => (it / 1_073_741_824.0, "GiB"),
+                _ => (it / 1_048_576.0, "MiB"),
+            };
+            format!("{} {unit}", number(value))
+        }
+    }
+}
+
 /// Writes what values are compared with.
-pub fn limit(compare: &str, threshold: f64) -> String {
-    format!("{compare} {}", number(threshold))
+pub fn limit(compare: &str, threshold: f64, unit: Option<Unit>) -> String {
+    format!("{compare} {}", amount(threshold, unit))
 }
 
 /// The heights of a drawing, lowest first.
@@ -209,7 +262,8 @@ pub(super) mod tests {
             title: "function.ingest fails".to_owned(),
             reason: String::new(),
             next: None,
-            limit: Some(limit(">=", 1.0)),
+            limit: Some(limit(">=", 1.0, None)),
+            unit: None,
             points: Vec::new(),
             threshold: Some(1.0),
         }
@@ -259,6 +313,25 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_reason_steers_no_terminal() {
+        let spoilt = Alarm {
+            title: "up\u{1b}[2J".to_owned(),
+            reason: "why \u{1b}]0;owned\u{7}\nALARM other".to_owned(),
+            next: Some("ecomctl\r\nrm".to_owned()),
+            ..alarm("one", State::Alarm)
+        };
+        let all = Alarms::new("s".to_owned(), vec![spoilt]);
+        let now = "2026-01-02T03:12:00Z".parse().expect("a time");
+        insta::assert_snapshot!(text(&all, now, Style::PLAIN), @r"
+        s · 1 of 1 alarm goes off
+
+        ALARM one: up\u001b[2J, for 12 min
+          why: why \u001b]0;owned\u0007 ALARM other
+          next: ecomctl rm
+        ");
+    }
+
+    #[test]
     fn a_drawing_shows_the_worst_and_how_near_the_threshold_is() {
         let points = |them: &[f64]| them.iter().map(|it| Some(*it)).collect::<Vec<_>>();
         assert_eq!(sparkline(&points(&[0.0, 5.0, 10.0]), Some(10.0), false, 3), "▁▅█");
@@ -278,5 +351,17 @@ pub(super) mod tests {
     fn numbers_are_short() {
         let texts = [0.0, 1.0, 2.34, -3.0, 9_999.0, 12_345.0, 2.5e6, 1.6e10].map(number);
         assert_eq!(texts, ["0", "1", "2.3", "-3", "9999", "12.3k", "2.5M", "16G"]);
+        for (value, unit, text) in [
+            (0.0, Unit::Seconds, "0 s"),
+            (172_800.0, Unit::Seconds, "2 d"),
+            (1326.0, Unit::Seconds, "22 min 6 s"),
+            (48_000.0, Unit::Milliseconds, "48 s"),
+            (479.5, Unit::Milliseconds, "0.5 s"),
+            (21_474_836_480.0, Unit::Bytes, "20 GiB"),
+            (85.0, Unit::Percent, "85 %"),
+            (-1.0, Unit::Seconds, "-1 s"),
+        ] {
+            assert_eq!(amount(value, Some(unit)), text);
+        }
     }
 }

@@ -9,7 +9,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::alarms::{self, Alarms};
-use crate::report::{Style, Tone, human, terminal::table};
+use crate::report::{
+    Style, Tone, human,
+    terminal::{harmless, table},
+};
 
 /// Something that can be told, or the reason why not. As JSON it is the value, or null; see [`json`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +66,19 @@ pub struct Function {
     pub last_update: Option<String>,
     /// When it was last changed, in RFC 3339.
     pub modified: Option<String>,
-    /// The error lines of its log in the last hour, the newest last.
-    pub errors: Known<Vec<String>>,
+    /// The error lines of its log in the last hour.
+    pub errors: Known<Errors>,
+}
+
+/// Error lines of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Errors {
+    /// How many there are; at least so many where there are `more`.
+    pub count: usize,
+    /// Whether not all of the log was read.
+    pub more: bool,
+    /// The newest of them, the very newest last.
+    pub newest: Vec<String>,
 }
 
 /// A trigger.
@@ -123,7 +137,7 @@ impl<T> Known<T> {
 ///   "alarms": { "stack": "local", "alarms": [{ "name": "ingest_errors", "state": "alarm", … }] },
 ///   "topics": [{ "name": "orders", "partitions": 6, "end": 30000, "lag": { "local-orders": 1200 } }],
 ///   "functions": [{ "name": "ingest", "state": "Active", "last_update": "Successful" | null,
-///                   "modified": "<RFC 3339>" | null, "errors": ["…"] }],
+///                   "modified": "<RFC 3339>" | null, "errors": { "count": 1, "more": false, "newest": ["…"] } }],
 ///   "triggers": [{ "name": "orders", "state": "Enabled", "last_result": "OK" | null }],
 ///   "tables": { "rows": { "orders": 10000 | null }, "waiting": 3, "rejected": 42, "reasons": { "bad_amount": 40 } },
 ///   "unknown": [{ "what": "topics.customers.lag", "why": "the brokers cannot be reached from here" }] }
@@ -166,7 +180,8 @@ pub fn text(it: &Status, style: Style) -> String {
     let mut reasons: Vec<_> = unknowns(it).map(|it| it.1).collect();
     reasons.sort_unstable();
     reasons.dedup();
-    let reasons: Vec<_> = reasons.iter().map(|it| style.paint(Tone::Change, &format!("unknown: {it}"))).collect();
+    let reasons: Vec<_> =
+        reasons.iter().map(|it| style.paint(Tone::Change, &format!("unknown: {}", harmless(it)))).collect();
     sections.extend((!reasons.is_empty()).then(|| reasons.join("\n")));
     sections.join("\n\n")
 }
@@ -191,7 +206,9 @@ fn function(it: &Function) -> Vec<String> {
         it.name.clone(),
         it.state.show(Clone::clone),
         update.into_iter().flatten().collect::<Vec<_>>().join(", "),
-        it.errors.show(|it| it.len().to_string()),
+        it.errors.show(|it| {
+            format!("{}{}", human::count(i64::try_from(it.count).unwrap_or(i64::MAX)), if it.more { "+" } else { "" })
+        }),
     ]
 }
 
@@ -200,9 +217,10 @@ fn latest_errors(functions: &[Function], style: Style) -> Option<String> {
     let mut lines = Vec::new();
     for it in functions {
         if let Known::Known(errors) = &it.errors
-            && let Some(last) = errors.last()
+            && let Some(last) = errors.newest.last()
         {
-            let line: String = last.trim().replace('\n', " ").chars().take(style.width.unwrap_or(200)).collect();
+            let line: String =
+                harmless(&last.trim().replace('\n', " ")).chars().take(style.width.unwrap_or(200)).collect();
             lines.push(format!("{} {line}", style.paint(Tone::Bad, &format!("{}:", it.name))));
         }
     }
@@ -267,7 +285,11 @@ mod tests {
                 state: Known::Known("Active".to_owned()),
                 last_update: Some("Successful".to_owned()),
                 modified: Some("2026-01-02T03:04:05Z".to_owned()),
-                errors: Known::Known(vec!["{\"level\":\"ERROR\",\"message\":\"connection reset\"}\n".to_owned()]),
+                errors: Known::Known(Errors {
+                    count: 1_204,
+                    more: true,
+                    newest: vec!["{\"level\":\"ERROR\",\"message\":\"connection reset\"}\n".to_owned()],
+                }),
             }],
             triggers: vec![Trigger {
                 name: "orders".to_owned(),
@@ -297,7 +319,7 @@ mod tests {
         payments   6           30,000   nobody reads it
 
         function  state   last update                       errors (1 h)
-        ingest    Active  Successful, 2026-01-02T03:04:05Z  1
+        ingest    Active  Successful, 2026-01-02T03:04:05Z  1,204+
 
         ingest: {"level":"ERROR","message":"connection reset"}
 

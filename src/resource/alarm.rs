@@ -18,8 +18,10 @@ use crate::{
 };
 
 mod definition;
+mod first;
 mod request;
 mod rule;
+mod teller;
 
 use definition::{Measure, Overrides};
 pub use definition::{Missing, Points, RUN};
@@ -205,6 +207,9 @@ impl Resource for Alarm {
     }
 
     async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
+        if let Does::Measure(it) = self.wanted(cx)?.does {
+            first::ensure(cx, &it).await?;
+        }
         let tags = cx.tags(&name.owner).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
         self.put(cx, name, Some(tags.collect())).await
     }
@@ -260,6 +265,9 @@ impl Alarm {
             return Err(unusable(format!("it watches a {}, and {of} is none", read.of.join(" or a "))));
         }
         let measure = read.measure(&self.overrides()).map_err(unusable)?;
+        if let Some(AnyRef(of)) = &self.of {
+            teller::check(cx, of, &measure)?;
+        }
         match mistaken_period(measure.period, Some(measure.points)) {
             Some(why) => Err(unusable(why)),
             None => Ok(Wanted { description, does: Does::Measure(measure) }),

@@ -6,7 +6,7 @@ use aws_sdk_lambda::{
     primitives::Blob,
     types::{self, FunctionConfiguration, LastUpdateStatus, State},
 };
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -21,6 +21,11 @@ use crate::{
     client::{self, Error},
     quantity::{Size, Span},
 };
+
+mod url;
+
+use url::LiveUrl;
+pub use url::Url;
 
 /// A Lambda function, built from a package below `lambdas/`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -56,6 +61,10 @@ pub struct Function {
     /// How many invocations may run at once, kept free for this function. Default: what the account has left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved_concurrency: Option<u32>,
+    /// An address in the internet at which the function can be called, and who may: `iam` or `anybody`. The function then gets calls
+    /// over HTTP, and must find out itself who calls where anybody may. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Url>,
     /// The network that the function lies in, which it reaches the database through. Instead of `subnets` and `security_groups`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Ref<Network>>,
@@ -108,6 +117,7 @@ pub enum LogFormat {
 pub struct LiveFunction {
     config: FunctionConfiguration,
     concurrency: Option<i32>,
+    url: Option<LiveUrl>,
     tags: Tags,
 }
 
@@ -127,7 +137,7 @@ impl Resource for Function {
         ("security_groups", Field::Unordered),
         ("tags", Field::Defaulted),
     ];
-    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
+    const OUTPUTS: &'static [&'static str] = &["arn", "name", "url"];
     type Live = LiveFunction;
 
     fn build(&self) -> Option<Build> {
@@ -225,6 +235,7 @@ impl Resource for Function {
             "log_group": logging.and_then(|it| it.log_group()),
             "log_format": format,
             "reserved_concurrency": live.concurrency,
+            "url": url::observed(live.url.as_ref()),
             "subnets": vpc.map(|it| it.subnet_ids().to_vec()).unwrap_or_default(),
             "security_groups": vpc.map(|it| it.security_group_ids().to_vec()).unwrap_or_default(),
             "code": it.code_sha256(),
@@ -249,11 +260,12 @@ impl Resource for Function {
     }
 
     fn outputs(live: &LiveFunction) -> Outputs {
-        let parts = [("arn", live.config.function_arn()), ("name", live.config.function_name())];
+        let url = live.url.as_ref().map(|it| it.url.as_str());
+        let parts = [("arn", live.config.function_arn()), ("name", live.config.function_name()), ("url", url)];
         parts.into_iter().filter_map(|(key, it)| Some((key, it?.to_owned()))).collect()
     }
 
-    /// Leaves the reserved concurrency to the first update: it has a request of its own.
+    /// Leaves the reserved concurrency and the address to the first update: they have requests of their own.
     async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
         let request = cx.aws.lambda().create_function().function_name(&name.physical);
         let request = request
@@ -290,6 +302,9 @@ impl Resource for Function {
         }
         if touched.contains("reserved_concurrency") {
             self.reserve(cx, name).await?;
+        }
+        if touched.contains("url") {
+            url::put(cx, &name.physical, self.url, live.url.as_ref()).await?;
         }
         let configuration =
             ["memory", "timeout", "environment", "role", "log_group", "log_format", "subnets", "security_groups"];
@@ -410,12 +425,15 @@ impl Function {
 }
 
 async fn get(cx: &Cx, physical: &str) -> client::Result<Option<LiveFunction>> {
-    let sent = cx.aws.lambda().get_function().function_name(physical).send().await;
-    let Some(found) = Error::missing_is_none(sent.map_err(Error::aws("lambda", "GetFunction")))? else {
-        return Ok(None);
+    let function = async {
+        let sent = cx.aws.lambda().get_function().function_name(physical).send().await;
+        Error::missing_is_none(sent.map_err(Error::aws("lambda", "GetFunction")))
     };
+    let (found, url) = try_join(function, url::read(cx, physical)).await?;
+    let Some(found) = found else { return Ok(None) };
     Ok(found.configuration.map(|config| LiveFunction {
         config,
+        url,
         concurrency: found.concurrency.and_then(|it| it.reserved_concurrent_executions),
         tags: found.tags.unwrap_or_default().into_iter().collect(),
     }))
@@ -477,7 +495,8 @@ mod tests {
 
     #[test]
     fn phases() {
-        let phase = |config| Function::phase(&LiveFunction { config, concurrency: None, tags: Tags::default() });
+        let phase =
+            |config| Function::phase(&LiveFunction { config, concurrency: None, url: None, tags: Tags::default() });
         let active = FunctionConfiguration::builder().state(State::Active);
         assert_eq!(
             phase(FunctionConfiguration::builder().state(State::Pending).build()),

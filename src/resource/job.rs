@@ -171,6 +171,11 @@ impl Resource for Job {
             let grants: Vec<_> = it.grants().map(|it| it.2).collect();
             desired = desired.with("permissions", told(grants.iter()));
         }
+        for (field, awaited) in ["webhook_notifications", "tasks"].into_iter().zip(self.awaited(cx)) {
+            if let Some(it) = awaited {
+                desired = desired.with_result(field, Err::<Value, _>(KindError::NotReady(it)))?;
+            }
+        }
         desired.with("tags", json!(tags)).with_result("parameters", self.values(cx).map(|it| json!(it)))
     }
 
@@ -256,6 +261,9 @@ impl LiveJob {
 impl Job {
     /// Returns everything to send.
     fn whole(&self, cx: &Cx, name: &Name, tags: &BTreeMap<String, String>) -> Result<Value> {
+        if let Some(it) = self.awaited(cx).into_iter().flatten().next() {
+            return Err(KindError::NotReady(it));
+        }
         let mut settings = self.settings(cx, &self.values(cx)?)?;
         settings["name"] = json!(name.physical);
         settings["tags"] = json!(tags);

@@ -53,6 +53,27 @@ metrics! {
     "ecomctl" ["Stack"] by "watch": "Heartbeat";
 }
 
+/// The units of what the watcher tells, and of what AWS does where that is no count.
+const UNITS: [(&str, &str); 12] = [
+    ("ActiveRunAge", "Seconds"),
+    ("CPUUtilization", "Percent"),
+    ("Deadlocks", "Count"),
+    ("Duration", "Milliseconds"),
+    ("EstimatedMaxTimeLag", "Seconds"),
+    ("FreeStorageSpace", "Bytes"),
+    ("FreeableMemory", "Bytes"),
+    ("GoldFreshness", "Seconds"),
+    ("Heartbeat", "Count"),
+    ("RunDuration", "Seconds"),
+    ("RunsFailed", "Count"),
+    ("SecondsSinceLastSuccess", "Seconds"),
+];
+
+/// Returns the unit of a metric in CloudWatch's word for it, where it is known.
+pub fn unit(name: &str) -> Option<&'static str> {
+    UNITS.iter().find(|it| it.0 == name).map(|it| it.1)
+}
+
 /// Says what is wrong with a metric that an alarm or a dashboard names, and what there is instead; `None` where it is
 /// emitted, or of a namespace that is not known here.
 pub(super) fn mistake<'a>(
@@ -96,6 +117,17 @@ mod tests {
         let (message, help) = told("ecomctl", "Records", &["Function"]).expect("a dimension is missing");
         assert_eq!(message, "the metric Records of ecomctl does not come with the dimensions Function");
         assert_eq!(help, "it comes with Function, Stack");
+    }
+
+    #[test]
+    fn what_the_watcher_tells_has_the_unit_that_it_is_told_in() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("lambdas/watch/src");
+        let text: String =
+            ["lib.rs", "look.rs"].map(|it| std::fs::read_to_string(root.join(it)).expect("a file")).concat();
+        for it in METRICS.iter().filter(|it| it.by == "watch") {
+            let unit = unit(it.name).unwrap_or_else(|| panic!("{} has no unit", it.name));
+            assert!(text.contains(&format!("(\"{}\", \"{unit}\", ", it.name)), "{} is not told in {unit}", it.name);
+        }
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct Package {
 #[derive(Debug)]
 pub struct LivePackage {
     folder: String,
+    /// The address of the workspace, for what is to ask it and is no job.
+    workspace: String,
     marker: Marker,
     /// The hash of what lies at the path in force, as in [`Artifact::sha256`].
     content: Option<String>,
@@ -74,7 +76,7 @@ pub struct Uploaded {
 impl Resource for Package {
     const FIELDS: &'static [(&'static str, Field)] = &[("tags", Field::Defaulted)];
     const TAGGED_LATE: bool = true;
-    const OUTPUTS: &'static [&'static str] = &["folder", "path"];
+    const OUTPUTS: &'static [&'static str] = &["folder", "path", "workspace"];
     type Live = LivePackage;
 
     fn physical_name(&self, scope: &Scope, name: &str) -> String {
@@ -136,7 +138,8 @@ impl Resource for Package {
 
     fn outputs(live: &LivePackage) -> Outputs {
         let path = live.marker.current.as_ref().map(|it| ("path", it.full(&live.folder)));
-        [("folder", live.folder.clone())].into_iter().chain(path).collect()
+        let known = [("folder", live.folder.clone()), ("workspace", live.workspace.clone())];
+        known.into_iter().chain(path).collect()
     }
 
     /// Leaves the content to the first update: what says whose the folder is comes before anything in it.
@@ -239,7 +242,8 @@ async fn read_one(cx: &Cx, folder: &str) -> Result<Option<LivePackage>> {
         Some(it) => it.content(cx, folder).await?,
         None => None,
     };
-    Ok(Some(LivePackage { folder: folder.to_owned(), marker, content }))
+    let workspace = cx.databricks.host().await?.to_owned();
+    Ok(Some(LivePackage { folder: folder.to_owned(), workspace, marker, content }))
 }
 
 /// Removes older contents, but for the one that was in force until now: jobs still name it until they are updated.

@@ -342,6 +342,7 @@ mod tests {
             "logs": { "template": "policies/logs.json", "uses": ["log_group.ingest"] },
             "network": { "template": "policies/network.json", "uses": ["network.main"] },
             "publish": { "template": "policies/publish.json", "uses": ["notification.people"] },
+            "remember": { "template": "policies/remember.json", "uses": ["bucket.rejects"] },
             "secret": { "template": "policies/secret.json", "uses": ["secret.databricks"] },
             "stream": { "template": "policies/stream.json", "uses": ["cluster.events", topics[0], topics[1]] },
             "watch": { "template": "policies/watch.json", "uses": ["bucket.rejects"] },

@@ -65,6 +65,8 @@ def needs(record, networks):
         return networks.needs(request, record["answer"])
     if service == "rds":
         return needs_of_databases(request, f"arn:aws:rds:{REGION}:{ACCOUNT}")
+    if request.operation.name == "PutMetricData":
+        return [("cloudwatch:PutMetricData", "*", (("cloudwatch:namespace", request.members["Namespace"]),))]
     query = collections.defaultdict(list)
     for name, value in [*request.query, *request.form().items()]:
         query[name].append(value)

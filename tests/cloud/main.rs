@@ -37,23 +37,25 @@ use tokio::sync::Mutex;
 use work::Work;
 
 /// What the stack defines, by kind. Schemas live in their database and are seen by `diff` only.
-const DEFINED: [(&str, usize); 17] = [
+const DEFINED: [(&str, usize); 19] = [
     ("alarm", 37),
     ("bucket", 1),
     ("catalog", 2),
     ("cluster", 1),
     ("dashboard", 1),
     ("database", 1),
-    ("function", 3),
+    ("destination", 1),
+    ("function", 4),
     ("job", 2),
-    ("log_group", 3),
+    ("log_group", 4),
     ("notification", 2),
-    ("role", 4),
+    ("role", 5),
     ("schedule", 1),
     ("subscription", 1),
     ("table", 10),
     ("topic", 4),
     ("trigger", 4),
+    ("url", 1),
     ("workgroup", 1),
 ];
 

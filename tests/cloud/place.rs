@@ -149,6 +149,9 @@ impl Place {
         let host = "      outputs: { DATABRICKS_HOST: null }\n      environment:\n        DATABRICKS_HOST: http://127.0.0.1:9\n";
         let text = local.replace("target: local\n", "target: aws\n");
         let text = text.replace(watch, &watch.replace("      environment:\n", host));
+        let webhook = "    webhook:\n      architecture: native\n";
+        assert!(text.contains(webhook), "the stack says what differs for who answers webhooks");
+        let text = text.replace(webhook, &format!("{webhook}{host}"));
         // The watcher's token is a secret here.
         let public = "      value_from: { env: null, public: local }\n";
         assert!(text.contains(public), "the stack says which token is for this machine");

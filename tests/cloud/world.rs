@@ -17,6 +17,10 @@ pub(crate) async fn everything(place: &Place) -> Vec<String> {
     roles.roles().iter().for_each(|it| add("role", Some(it.role_name())));
     let functions = aws.lambda().list_functions().send().await.expect("functions");
     functions.functions().iter().for_each(|it| add("function", it.function_name()));
+    for it in functions.functions().iter().filter_map(|it| it.function_name()) {
+        let urls = aws.lambda().list_function_url_configs().function_name(it).send().await.expect("addresses");
+        urls.function_url_configs().iter().for_each(|_| add("url", Some(it)));
+    }
     let mappings = aws.lambda().list_event_source_mappings().send().await.expect("mappings");
     for it in mappings.event_source_mappings() {
         add("trigger", Some(&it.topics().join(",")));
@@ -67,6 +71,10 @@ pub(crate) async fn everything(place: &Place) -> Vec<String> {
     own.for_each(|it| add("workgroup", it.name()));
     let jobs = place.databricks.jobs().await.expect("jobs");
     jobs.iter().for_each(|it| add("job", it.settings["name"].as_str()));
+    let destinations = place.databricks.destinations().await.expect("destinations");
+    // What stands behind the name differs from one life to the next.
+    let named = |it: &str| it.split(' ').next().unwrap_or_default().to_owned();
+    destinations.iter().for_each(|it| add("destination", Some(&named(&it.display_name))));
     found.sort();
     found
 }

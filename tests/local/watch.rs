@@ -4,20 +4,18 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
+use aws_sdk_cloudwatch::{
+    primitives::DateTime,
+    types::{Dimension, Statistic},
+};
 use aws_sdk_lambda::{
     primitives::Blob,
-    types::{Environment, FunctionCode, LogType, LoggingConfig, Runtime},
+    types::{Environment, FunctionCode, FunctionUrlAuthType, LogType, LoggingConfig, Runtime},
 };
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target as Invoked};
-use axum::{
-    Router,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    routing::post,
-};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ecomctl::{
     artifact::{self, Architecture, Build},
@@ -166,28 +164,21 @@ pub(crate) async fn a_failed_run_counts_once(on: &Endpoints) {
     the_clock_invokes_it(&scene).await;
 }
 
-/// Takes a webhook, and invokes the function as its URL would.
-async fn pass_on(State(scene): State<Scene>, headers: HeaderMap, body: String) -> StatusCode {
-    let headers: BTreeMap<_, _> =
-        headers.iter().map(|(name, it)| (name.as_str(), it.to_str().unwrap_or_default())).collect();
-    let event = json!({
-        "version": "2.0", "requestContext": { "http": { "method": "POST" } }, "headers": headers, "body": body,
-        "isBase64Encoded": false,
-    });
-    let (answer, _) = scene.invoke(&event).await;
-    let status = answer["statusCode"].as_u64().and_then(|it| u16::try_from(it).ok()).unwrap_or(500);
-    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
 async fn a_webhook_and_a_look_count_a_run_once(scene: &Scene, on: &Endpoints) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/", listener.local_addr().expect("an address"));
-    let app = Router::new().route("/", post(pass_on)).with_state(scene.clone());
-    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+    let (lambda, invoked) = (scene.aws.lambda(), invocations(scene).await);
+    let made = lambda.create_function_url_config().function_name(&scene.function).auth_type(FunctionUrlAuthType::None);
+    let url = made.send().await.expect("an address").function_url;
+    assert!(url.starts_with(&format!("{}/", on.gateway)), "it leads here: {url}");
+    let listed = lambda.list_function_url_configs().function_name(&scene.function).send().await.expect("addresses");
+    let told = lambda.get_function_url_config().function_name(&scene.function).send().await.expect("an address");
+    assert_eq!((listed.function_url_configs()[0].function_url(), told.function_url()), (&*url, &*url));
+    assert_eq!(post(&url, None, &json!({})).await.0, 401, "a stranger");
+    assert_eq!(post(&url, Some("Basic ZGF0YWJyaWNrczp3cm9uZw=="), &json!({})).await.0, 401, "a wrong password");
     let destination = json!({
         "display_name": "watch", "config": { "generic_webhook": { "url": url, "username": "databricks", "password": "right" } },
     });
-    let answer = send(&format!("{}/api/2.0/notification-destinations", on.databricks), &destination).await;
+    let destinations = format!("{}/api/2.0/notification-destinations", on.databricks);
+    let (_, answer) = post(&destinations, Some("Bearer local"), &destination).await;
     let job = scene.databricks.job(scene.job).await.expect("the job");
     let mut settings = job.settings.clone();
     settings["webhook_notifications"] = json!({ "on_failure": [{ "id": answer["id"] }] });
@@ -199,16 +190,30 @@ async fn a_webhook_and_a_look_count_a_run_once(scene: &Scene, on: &Endpoints) {
     until("the webhook is told of", told).await;
     assert_eq!(sum(&scene.look().await, "RunsFailed"), 0, "the webhook was first");
     assert_eq!(sum(&scene.logged().await, "RunsFailed"), before + 1);
-    server.abort();
+    let counted = || async { (invocations(scene).await >= invoked + 4.0).then_some(()) };
+    until("calls at the address count as invocations", counted).await;
 }
 
-async fn send(url: &str, body: &Value) -> Value {
+/// How often the gateway saw the function invoked in the last hour.
+async fn invocations(scene: &Scene) -> f64 {
+    let now = SystemTime::now();
+    let (start, end) = (now - Duration::from_secs(3600), now + Duration::from_secs(60));
+    let of = Dimension::builder().name("FunctionName").value(&scene.function).build();
+    let asked = scene.aws.cloudwatch().get_metric_statistics().namespace("AWS/Lambda").metric_name("Invocations");
+    let asked = asked.dimensions(of).statistics(Statistic::Sum).period(3600);
+    let found = asked.start_time(DateTime::from(start)).end_time(DateTime::from(end)).send().await.expect("statistics");
+    found.datapoints().iter().filter_map(|it| it.sum()).sum()
+}
+
+async fn post(url: &str, authorization: Option<&str>, body: &Value) -> (u16, Value) {
     let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
-    let request = http::Request::post(url).header("authorization", "Bearer local");
+    let request = http::Request::post(url).header("content-type", "application/json");
+    let request = authorization.into_iter().fold(request, |it, value| it.header("authorization", value));
     let request = request.body(http_body_util::Full::new(bytes::Bytes::from(body.to_string()))).expect("a request");
-    let answer = client.request(request).await.expect("an answer").into_body();
-    let answer = http_body_util::BodyExt::collect(answer).await.expect("a body").to_bytes();
-    serde_json::from_slice(&answer).expect("JSON")
+    let answer = client.request(request).await.expect("an answer");
+    let status = answer.status().as_u16();
+    let body = http_body_util::BodyExt::collect(answer.into_body()).await.expect("a body").to_bytes();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
 async fn the_clock_invokes_it(scene: &Scene) {

@@ -16,6 +16,7 @@ use tokio_postgres::Client;
 use crate::{
     order::turn,
     place::{PATIENCE, Place, UNTIL, copied},
+    watched,
 };
 
 /// The lake of the stack `local`.
@@ -67,7 +68,7 @@ async fn gold_is_what_the_database_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failing_task_fails_the_run_and_says_why() {
+async fn a_failing_task_fails_the_run_and_says_why_and_people_are_told() {
     let _turn = turn().await;
     let place = Place::up().await;
     let wrong = "jdbc_url=jdbc:postgresql://127.0.0.1:9/nowhere";
@@ -77,6 +78,8 @@ async fn a_failing_task_fails_the_run_and_says_why() {
     }
     let logs = place.run(["logs", "local", "job.medallion"]).await.expect("logs");
     assert!(logs.lines().any(|it| it.starts_with("bronze")), "{logs}");
+    watched::a_failed_run_is_told_at_once_and_once(&place).await;
+    watched::nothing_went_off_but(&place, &["local-medallion-failed"]).await;
 }
 
 async fn produce(place: &Place, orders: &str, seed: &str) {

@@ -12,3 +12,4 @@ mod order;
 mod place;
 mod proc;
 mod topics;
+mod watched;

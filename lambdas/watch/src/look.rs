@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
+use tokio::time::Instant;
 
 use crate::{
     Error, Moment, RequestError, Watch,
@@ -32,6 +33,12 @@ impl Watch {
         let Some(workspace) = &self.settings.workspace else { return Ok(()) };
         let jobs: Vec<(&str, i64)> = workspace.jobs.iter().map(|(name, id)| (name.as_str(), *id)).collect();
         self.look_at(&jobs, None, moment).await
+    }
+
+    /// Says under which name a job is looked at every minute; `None` for one that is not.
+    pub(crate) async fn remembered(&self, id: i64, end: Instant) -> Result<Option<String>, Error> {
+        let known: Jobs = self.store("jobs.json").load(end).await?;
+        Ok(known.jobs.into_iter().find(|it| it.1.id == id).map(|it| it.0))
     }
 
     /// Looks at some jobs, and at one run that lists may not hold.

@@ -30,9 +30,10 @@ pub struct Workspace {
     pub host: String,
     /// The secret with a token, or with a client's identifier and secret.
     pub secret: String,
-    /// Numbers of jobs, by the jobs' names.
+    /// Numbers of jobs, by the jobs' names. None for a function that only answers webhooks: it cannot know them, as the jobs
+    /// know its address. It goes by what the one that looks has remembered.
     pub jobs: BTreeMap<String, i64>,
-    /// The secret with the user name and the password of the jobs' webhook.
+    /// The secret with the password of the jobs' webhook.
     pub webhook: Option<String>,
 }
 
@@ -85,11 +86,12 @@ impl Settings {
             Some(_) => Some(database::Settings::from_lookup(|name| variables.get(name).cloned())?),
             None => None,
         };
-        let workspace = if jobs.is_empty() {
+        let webhook = given("WEBHOOK_SECRET_ARN");
+        let workspace = if jobs.is_empty() && webhook.is_none() {
             None
         } else {
             let (host, secret) = (needed("DATABRICKS_HOST")?, needed("DATABRICKS_SECRET_ARN")?);
-            Some(Workspace { host, secret, jobs, webhook: given("WEBHOOK_SECRET_ARN") })
+            Some(Workspace { host, secret, jobs, webhook })
         };
         let bucket = if workspace.is_some() || database.is_some() || writer.is_some() {
             Some(needed("STATE_BUCKET")?)
@@ -126,6 +128,8 @@ mod tests {
     fn what_is_not_there_is_not_watched() {
         let it = settings(&[]).unwrap();
         assert!(it.workspace.is_none() && it.tables.is_empty() && it.database.is_none() && it.people.is_none());
+        let it = settings(&[("WEBHOOK_SECRET_ARN", "arn:w")]).unwrap().workspace.unwrap();
+        assert!(it.jobs.is_empty() && it.webhook.is_some(), "it answers, and looks at no job by itself");
     }
 
     #[test]

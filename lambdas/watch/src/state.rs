@@ -23,6 +23,8 @@ const LATENESS: i64 = HOUR;
 const LOOKBACK: i64 = 2 * HOUR;
 /// How long before the first look a run may have ended and still be news.
 const FIRST: i64 = 2 * MINUTE;
+/// How far clocks may disagree. What is remembered of a later time was written while a clock was ahead.
+const AHEAD: i64 = 5 * MINUTE;
 /// How long a claim lasts: longer than an invocation can.
 const CLAIM: i64 = 5 * MINUTE;
 
@@ -80,6 +82,16 @@ impl Memory {
 
     /// Takes note of what was found at `now`, claims what is news, and returns it.
     pub(crate) fn note(&mut self, found: &Listing, now: i64) -> Vec<Run> {
+        // Else nothing would be news until that time comes.
+        if self.until > now + AHEAD {
+            self.until = now - LATENESS;
+        }
+        for it in [&mut self.success, &mut self.as_of] {
+            if *it > now + AHEAD {
+                *it = now;
+            }
+        }
+        self.claims.values_mut().for_each(|it| it.until = it.until.min(now + CLAIM));
         for run in &found.completed {
             let Some(ending) = run.ending().filter(|_| run.job_id == self.id && run.end_time > 0) else { continue };
             if ending.is_success() {
@@ -118,7 +130,7 @@ impl Memory {
     pub(crate) fn is_worth_writing(&self, old: &Self) -> bool {
         let success = self.success != old.success || self.as_of != old.as_of;
         let news = self.id != old.id || success || self.claims != old.claims;
-        news || self.from < old.from || self.from > old.from + HOUR
+        news || self.from < old.from || self.from > old.from + HOUR || self.until < old.until
     }
 }
 
@@ -205,6 +217,20 @@ mod tests {
         assert_eq!(memory.from, NOW - 30 * HOUR);
         memory.note(&Listing::default(), NOW + HOUR);
         assert_eq!(memory.from, NOW - HOUR);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_blinds_nobody() {
+        const MONTH: i64 = 30 * 24 * HOUR;
+        let mut memory = Memory::new(7, NOW, NOW);
+        let end = NOW + MONTH;
+        memory.note(&Listing { completed: vec![over(1, end - 1, end, "SUCCESS")], ..Listing::default() }, end + 1);
+        let ahead = memory.clone();
+        let completed = vec![over(2, NOW + HOUR, NOW + HOUR + 1, "FAILED")];
+        let news = memory.note(&Listing { completed, ..Listing::default() }, NOW + HOUR + MINUTE);
+        assert!(ids(&news).contains(&2), "{news:?}");
+        assert_eq!(memory.success, NOW + HOUR + MINUTE, "late from now on, at the latest");
+        assert!(memory.is_worth_writing(&ahead) && memory.from < NOW + HOUR);
     }
 
     #[test]

@@ -44,6 +44,11 @@ impl SecretText {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
+
+    /// Returns the text, for the body of a request.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for SecretText {

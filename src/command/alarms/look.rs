@@ -16,8 +16,8 @@ use crate::{
     address::Address,
     client::{Error, aws::Aws},
     command::run::Run,
-    report::alarms::{Alarm, Alarms, State, limit},
-    resource::alarm::RUN,
+    report::alarms::{Alarm, Alarms, State, Unit, limit},
+    resource::{alarm::RUN, metric},
     state::Document,
 };
 
@@ -178,6 +178,7 @@ fn measuring(name: String, it: &MetricAlarm) -> Alarm {
         other => other.as_str(),
     });
     let (title, next) = texts(it.alarm_description());
+    let unit = it.metric_name().and_then(unit);
     Alarm {
         name,
         state: state(it.state_value()),
@@ -186,9 +187,21 @@ fn measuring(name: String, it: &MetricAlarm) -> Alarm {
         title,
         reason: it.state_reason().unwrap_or_default().to_owned(),
         next,
-        limit: compare.zip(it.threshold()).map(|(compare, it)| limit(compare, it)),
+        limit: compare.zip(it.threshold()).map(|(compare, it)| limit(compare, it, unit)),
+        unit,
         points: Vec::new(),
         threshold: it.threshold(),
+    }
+}
+
+/// What the values of an alarm on one metric are; a computed value may be anything.
+fn unit(metric: &str) -> Option<Unit> {
+    match metric::unit(metric)? {
+        "Seconds" => Some(Unit::Seconds),
+        "Milliseconds" => Some(Unit::Milliseconds),
+        "Bytes" => Some(Unit::Bytes),
+        "Percent" => Some(Unit::Percent),
+        _ => None,
     }
 }
 
@@ -203,6 +216,7 @@ fn following(name: String, it: &CompositeAlarm) -> Alarm {
         reason: it.state_reason().unwrap_or_default().to_owned(),
         next,
         limit: None,
+        unit: None,
         points: Vec::new(),
         threshold: None,
     }
@@ -218,6 +232,7 @@ fn absent(name: &str) -> Alarm {
         reason: String::new(),
         next: None,
         limit: None,
+        unit: None,
         points: Vec::new(),
         threshold: None,
     }

@@ -45,7 +45,9 @@ pub(super) fn charge(kind: &str, spec: &Value, prices: &Prices, templates: &Path
         "trigger" => return Charge::LeftOut("charged by pollers, as many as the load needs".to_owned()),
         "job" => return Charge::LeftOut("charged by Databricks, and by the machines that it starts".to_owned()),
         "model" | "report" => return Charge::LeftOut("charged by the capacity that the workspace lies on".to_owned()),
-        "role" | "topic" | "schema" | "package" | "secret_scope" | "parameter_group" => return Charge::Free,
+        "destination" | "role" | "topic" | "schema" | "package" | "secret_scope" | "parameter_group" => {
+            return Charge::Free;
+        }
         _ => return Charge::LeftOut(UNKNOWN.to_owned()),
     };
     found.map_or_else(Charge::LeftOut, |(dollars, what)| Charge::Monthly(dollars, what))

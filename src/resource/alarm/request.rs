@@ -151,7 +151,8 @@ fn pairs(them: &[Dimension]) -> BTreeMap<String, String> {
     them.iter().filter_map(|it| Some((it.name()?.to_owned(), it.value()?.to_owned()))).collect()
 }
 
-fn dimensions(it: &Metric) -> Vec<Dimension> {
+/// Returns a metric's dimensions.
+pub(super) fn dimensions(it: &Metric) -> Vec<Dimension> {
     it.dimensions.iter().map(|(name, value)| Dimension::builder().name(name).value(value).build()).collect()
 }
 

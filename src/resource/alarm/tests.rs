@@ -144,6 +144,91 @@ fn a_template_watches_what_it_is_made_for() {
 }
 
 #[test]
+fn what_nobody_tells_of_this_very_resource_is_refused() {
+    let late = ERRORS
+        .replace("[\"function\"]", "[\"job\", \"table\", \"database\", \"trigger\"]")
+        .replace("{{ it.timeout_ms * 0.5 }}", "1");
+    let on = |namespace: &str, name: &str, dimensions: &str| {
+        let text = late.replace("AWS/Lambda", namespace).replace("name = \"Errors\"", &format!("name = \"{name}\""));
+        text.replace("{ FunctionName = \"{{ it.physical }}\" }", dimensions)
+    };
+    let templates = [
+        ("alarms/job.toml", on("ecomctl", "RunsFailed", "{ Stack = \"s\", Job = \"x\" }")),
+        ("alarms/table.toml", on("ecomctl", "GoldFreshness", "{ Stack = \"s\", Table = \"x\" }")),
+        ("alarms/database.toml", on("ecomctl", "Deadlocks", "{ Stack = \"s\", Database = \"x\" }")),
+    ];
+    let templates: Vec<(&str, &str)> = templates.iter().map(|it| (it.0, it.1.as_str())).collect();
+    let said = |watcher: Value, of: &str| {
+        let (mut cx, _root) = cx(&templates);
+        let mut specs = BTreeMap::clone(&cx.specs);
+        let mut add = |address: &str, spec: Value| {
+            let address: Address = address.parse().expect("an address");
+            let spec = kind(KINDS, &address.kind).expect("a kind").parse(spec).expect("a spec");
+            specs.insert(address, spec);
+        };
+        add("function.eyes", watcher);
+        add("job.my-tiny", json!({ "tasks": {} }));
+        add("table.sales", json!({ "catalog": "c", "bucket": "b", "prefix": "gold/sales", "contract": "x.json" }));
+        add(
+            "database.shop",
+            json!({ "engine_version": "17", "instance_class": "db.m7g.large", "storage": "20GiB", "name": "shop" }),
+        );
+        cx.specs = std::sync::Arc::new(specs);
+        let template = format!("alarms/{}.toml", of.split('.').next().expect("a kind"));
+        match spec(json!({ "template": template, "of": of })).desired(&cx) {
+            Err(KindError::Refused { help, .. }) => Some(help),
+            Err(err) => panic!("{err}"),
+            Ok(_) => None,
+        }
+    };
+    let base = || json!({ "package": "watch", "role": "r", "log_group": "l" });
+    for (of, help) in [
+        ("job.my-tiny", "add `JOB_MY_TINY: job.my-tiny.id` to the `outputs` of function.eyes"),
+        ("table.sales", "add `TABLE_SALES: table.sales.location` to the `outputs` of function.eyes"),
+        ("database.shop", "a function of the package `watch` with `database: shop` tells it"),
+    ] {
+        assert_eq!(said(base(), of).as_deref(), Some(help));
+    }
+    let mut whole = base();
+    whole["outputs"] = json!({ "JOB_MY_TINY": "job.my-tiny.id", "TABLE_SALES": "table.sales.location" });
+    whole["database"] = json!("shop");
+    for of in ["job.my-tiny", "table.sales", "database.shop"] {
+        assert_eq!(said(whole.clone(), of), None, "{of}");
+    }
+    let mut other = base();
+    other["outputs"] = json!({ "JOB_MY_TINY": "table.sales.location" });
+    assert!(said(other, "job.my-tiny").is_some(), "another thing under this name");
+}
+
+#[test]
+fn a_trigger_that_lambda_is_not_asked_about_tells_nothing() {
+    let text = ERRORS.replace("[\"function\"]", "[\"trigger\"]").replace("{{ it.timeout_ms * 0.5 }}", "1");
+    let text =
+        text.replace("\"Errors\"", "\"FailedInvokeEventCount\"").replace("FunctionName", "EventSourceMappingUUID");
+    let (mut cx, _root) = cx(&[("alarms/failed.toml", &text)]);
+    let observation = crate::resource::Observation {
+        observed: Value::Null,
+        identity: Identity { id: None, ownership: crate::resource::Ownership::Foreign },
+        phase: crate::resource::Phase::Ready,
+        outputs: crate::resource::Outputs::from([("id", "uuid".to_owned())]),
+        live: std::sync::Arc::new(()),
+    };
+    cx.lives.set(&"trigger.orders".parse().expect("an address"), Some(observation));
+    let alarm = spec(json!({ "template": "alarms/failed.toml", "of": "trigger.orders" }));
+    let err = alarm.desired(&cx).expect_err("nobody asked");
+    assert!(
+        matches!(&err, KindError::Refused { help, .. } if help == "write `metrics: true` at trigger.orders"),
+        "{err}"
+    );
+    let mut specs = BTreeMap::clone(&cx.specs);
+    let asked = json!({ "topic": "orders", "function": "ingest", "metrics": true });
+    let asked = kind(KINDS, "trigger").expect("a kind").parse(asked).expect("a spec");
+    specs.insert("trigger.orders".parse().expect("an address"), asked);
+    cx.specs = std::sync::Arc::new(specs);
+    assert!(alarm.desired(&cx).is_ok());
+}
+
+#[test]
 fn flaws() {
     let at = |mut value: Value| {
         value["template"] = json!("alarms/errors.toml");

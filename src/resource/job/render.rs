@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Cluster, Job, Task,
-    notice::{Rule, Silence},
+    notice::{Called, Rule, Silence},
     start::{FileArrival, TableUpdate, Trigger},
 };
 use crate::{
-    address::Ref,
+    address::{Address, Ref},
     client::databricks,
     quantity::Span,
     resource::{Cx, Error, Package, Result, package::Uploaded},
@@ -28,6 +28,13 @@ impl Job {
             values.insert(name.clone(), cx.output(&it.of, &it.output)?);
         }
         Ok(values)
+    }
+
+    /// Returns the first destination that is not there yet of those that the job itself calls, and of those that its tasks do.
+    pub(super) fn awaited(&self, cx: &Cx) -> [Option<Address>; 2] {
+        let own = self.webhook_notifications.as_ref().and_then(|it| it.awaited(cx));
+        let tasks = self.tasks.values().filter_map(|it| it.webhook_notifications.as_ref());
+        [own, tasks.into_iter().find_map(|it| it.awaited(cx))]
     }
 
     /// Returns the settings to send, without name, tags and owner.
@@ -53,7 +60,7 @@ impl Job {
             })),
             "health": health(&self.health),
             "email_notifications": self.email_notifications.as_ref().map(|it| lists(&it.events(), |it| json!(it))),
-            "webhook_notifications": self.webhook_notifications.as_ref().map(|it| lists(&it.events(), id)),
+            "webhook_notifications": self.webhook_notifications.as_ref().map(|it| lists(&it.events(), |it| id(cx, it))),
             "notification_settings": self.notification_settings.as_ref().map(silence),
             "run_as": self.run_as.as_ref().map(|it| principal(&it.into())),
             "job_clusters": clusters,
@@ -129,7 +136,7 @@ fn task(cx: &Cx, key: &str, it: &Task) -> Result<Value> {
         "min_retry_interval_millis": it.min_retry_interval.map(Span::as_millis),
         "retry_on_timeout": it.retry_on_timeout.then_some(true),
         "email_notifications": it.email_notifications.as_ref().map(|it| lists(&it.events(), |it| json!(it))),
-        "webhook_notifications": it.webhook_notifications.as_ref().map(|it| lists(&it.events(), id)),
+        "webhook_notifications": it.webhook_notifications.as_ref().map(|it| lists(&it.events(), |it| id(cx, it))),
         "health": health(&it.health),
     }))
 }
@@ -222,13 +229,14 @@ fn silence(it: &Silence) -> Value {
     })
 }
 
-fn lists(events: &[(&'static str, &[String])], entry: impl Fn(&String) -> Value) -> Value {
+fn lists<T>(events: &[(&'static str, &[T])], entry: impl Fn(&T) -> Value) -> Value {
     let filled = events.iter().filter(|it| !it.1.is_empty());
     filled.map(|(event, to)| ((*event).to_owned(), to.iter().map(&entry).collect())).collect::<Map<_, _>>().into()
 }
 
-fn id(it: &String) -> Value {
-    json!({ "id": it })
+/// One that is not there yet stands under its address: whoever sends this has looked for such before.
+fn id(cx: &Cx, it: &Called) -> Value {
+    json!({ "id": it.id(cx).unwrap_or_else(|_| it.to_string()) })
 }
 
 /// A principal as the API spells it.

@@ -67,7 +67,7 @@ resources:
       health: [{ metric: run_duration_seconds, greater_than: 3600 }]
       email_notifications:
         on_duration_warning_threshold_exceeded: [data@example.com]
-      webhook_notifications: { on_failure: [a, b, c] }
+      webhook_notifications: { on_failure: [{ id: a }, { id: b }, { id: c }] }
       tags: { tier: gold }
     arrivals:
       tasks:
@@ -129,7 +129,7 @@ fn every_mutant_is_refused_where_it_is() {
         ("timeout: 2h", "timout: 2h", "timout", "no field `timout`"),
         ("run_if: all_done", "run_if: ALL_DONE", "ALL_DONE", "cannot be `ALL_DONE`"),
         ("metric: run_duration_seconds", "metric: duration", "metric: duration", "cannot be `duration`"),
-        ("on_failure: [a, b, c]", "on_failure: a", "on_failure: a", "must be a list"),
+        ("on_failure: [{ id: a }, { id: b }, { id: c }]", "on_failure: a", "on_failure: a", "must be a list"),
         ("max_retries: 2", "max_retries: two", "two", "must be a whole number"),
         (
             "{ cron: \"0 0 3 * * ?\", timezone: Europe/Berlin }",
@@ -239,7 +239,7 @@ fn every_mutant_is_refused_where_it_is() {
             "can_manage",
             "`can_view` already",
         ),
-        ("on_failure: [a, b, c]", "on_failure: [a, b, c, d]", "[a, b, c, d]", "more than Databricks calls"),
+        ("{ id: c }]", "{ id: c }, { id: d }]", "{ id: d }", "more than Databricks calls"),
         ("exceeded: [data@example.com]", "exceeded: [data]", "exceeded: [data]", "no address"),
         (
             "health: [{ metric: run_duration_seconds, greater_than: 3600 }]",

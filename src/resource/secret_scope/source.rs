@@ -24,7 +24,7 @@ pub enum Source {
 
 impl Source {
     /// Returns the identifier of the version that is wanted. Never tells the value.
-    pub(super) fn version(&self, cx: &Cx) -> Result<String> {
+    pub(in crate::resource) fn version(&self, cx: &Cx) -> Result<String> {
         match self {
             // What is about to be put there counts, not what is there.
             Self::Secret(it) => match cx.spec(it)?.known_version(cx)? {
@@ -43,7 +43,7 @@ impl Source {
     }
 
     /// Reads the value of that version.
-    pub(super) async fn value(&self, cx: &Cx, version: &str) -> Result<SecretText> {
+    pub(in crate::resource) async fn value(&self, cx: &Cx, version: &str) -> Result<SecretText> {
         let (address, arn) = match self {
             Self::Env(name) => return Ok(SecretText::new(variable(name)?)),
             Self::Secret(it) => (it.address(), cx.output(&it.address(), "arn")?),

@@ -69,6 +69,24 @@ async fn the_webhook_and_the_schedule_count_a_run_once() {
     assert_eq!(sum(&told, "RunsFailed"), 1);
 }
 
+/// Jobs know the address of who answers their webhook, so that it cannot know the jobs.
+#[tokio::test]
+async fn who_only_answers_goes_by_what_the_other_has_seen() {
+    let world = World::new(&[]);
+    let answering = World::answering(&world.web);
+    world.things().runs = vec![run(5, NOW, NOW + 1000, "FAILED")];
+    let (answer, lines) = invoke(&answering, webhook(5, "right"), NOW + 2000).await;
+    assert_eq!((answer.unwrap(), lines), (json!({ "statusCode": 404 }), Vec::new()), "nobody has looked at this job");
+
+    world.things().runs.clear();
+    world.look(NOW + 3000).await.0.unwrap();
+    world.things().runs = vec![run(6, NOW, NOW + 4000, "FAILED")];
+    let (answer, lines) = invoke(&answering, webhook(6, "right"), NOW + 5000).await;
+    assert_eq!((answer.unwrap(), sum(&lines, "RunsFailed")), (json!({ "statusCode": 204 }), 1));
+    assert_eq!(lines[0]["Job"], "shop-medallion", "the same metric as the other's");
+    assert_eq!(sum(&world.look(NOW + MINUTE).await.1, "RunsFailed"), 0);
+}
+
 #[tokio::test]
 async fn strangers_learn_and_change_nothing() {
     let world = World::new(&[]);

@@ -69,7 +69,23 @@ impl World {
             ("STATE_BUCKET", "lake"),
             ("PEOPLE_TOPIC_ARN", "arn:people"),
         ];
-        let all = base.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self::with(web, base.iter().chain(variables))
+    }
+
+    /// A function that has an address, and knows no jobs.
+    pub(crate) fn answering(web: &Web) -> Watch {
+        let base = [
+            ("STACK", "shop"),
+            ("DATABRICKS_HOST", web.address()),
+            ("DATABRICKS_SECRET_ARN", "arn:token"),
+            ("WEBHOOK_SECRET_ARN", "arn:webhook"),
+            ("STATE_BUCKET", "lake"),
+        ];
+        Self::with(web, base.iter())
+    }
+
+    fn with<'a>(web: &Web, variables: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Watch {
+        let all = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let settings = Settings::from_variables(all.collect()).unwrap();
         let endpoint = web.address().to_owned();
         let lookup = move |name: &str| match name {

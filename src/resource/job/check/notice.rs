@@ -1,5 +1,7 @@
 //! What is wrong with rules of health, and with whom they are told to.
 
+use std::fmt::Display;
+
 use super::{Flaws, WEBHOOKS};
 use crate::resource::job::notice::{Emails, Metric, Rule, Webhooks};
 
@@ -25,7 +27,7 @@ pub(super) fn health(rules: &[Rule], at: &str, told: bool, flaws: &mut Flaws) {
 
 /// Finds what is wrong with addressees.
 pub(super) fn mails(it: Option<&Emails>, at: &str, rules: &[Rule], flaws: &mut Flaws) {
-    notices(it.map(Emails::events), at, rules, flaws, |it| {
+    notices(it.map(Emails::events), at, rules, flaws, |it: &String| {
         (!it.contains('@')).then(|| format!("`{it}` is no address"))
     });
 }
@@ -40,19 +42,19 @@ pub(super) fn webhooks(it: Option<&Webhooks>, at: &str, rules: &[Rule], flaws: &
     notices(events, at, rules, flaws, |_| None);
 }
 
-fn notices(
-    events: Option<[(&'static str, &[String]); 5]>,
+fn notices<T: Display>(
+    events: Option<[(&'static str, &[T]); 5]>,
     at: &str,
     rules: &[Rule],
     flaws: &mut Flaws,
-    wrong: impl Fn(&str) -> Option<String>,
+    wrong: impl Fn(&T) -> Option<String>,
 ) {
     for (event, to) in events.into_iter().flatten() {
         let here = format!("{at}/{event}");
         for (i, it) in to.iter().enumerate() {
             if let Some(message) = wrong(it) {
                 flaws.add(format!("{here}/{i}"), message, "such as `team@example.com`");
-            } else if to[..i].contains(it) {
+            } else if to[..i].iter().any(|other| other.to_string() == it.to_string()) {
                 flaws.add(format!("{here}/{i}"), format!("`{it}` stands here twice"), "keep one");
             }
         }

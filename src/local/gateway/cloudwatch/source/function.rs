@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
@@ -63,6 +63,17 @@ impl Running {
         }
     }
 
+    /// Notes how a call at its address ended: Lambda tells with a status of its own that it failed or did not run; any other is
+    /// the function's.
+    pub(crate) fn end_call(self, status: StatusCode) {
+        let mut headers = HeaderMap::new();
+        if status == StatusCode::BAD_GATEWAY {
+            headers.insert("x-amz-function-error", HeaderValue::from_static("Unhandled"));
+        }
+        let throttled = status == StatusCode::TOO_MANY_REQUESTS;
+        self.end(if throttled { status } else { StatusCode::OK }, &headers);
+    }
+
     fn put(&self, metric: &str, unit: &str, value: f64) {
         let add = |metric| self.meter.add_at(&self.region, metric, unit, value, self.at);
         add(Metric::new("AWS/Lambda", metric, [("FunctionName", &*self.name)]));
@@ -91,8 +102,6 @@ impl Drop for Running {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-
-    use http::HeaderValue;
 
     use super::*;
     use crate::local::gateway::cloudwatch::{
