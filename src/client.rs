@@ -11,7 +11,9 @@ pub mod fabric;
 pub mod fence;
 pub mod glue;
 mod http;
+mod json;
 pub mod kafka;
+pub mod kms;
 pub mod objects;
 mod raw;
 

@@ -52,6 +52,7 @@ kinds! {
     database: Database,
     function: Function,
     job: Job,
+    key: Key,
     log_group: LogGroup,
     model: Model,
     network: Network,

@@ -24,7 +24,7 @@ use aws_smithy_http_client::{
 use super::{
     ec2,
     fence::{Fence, Gate, LONGEST},
-    glue,
+    glue, kms,
     objects::Objects,
 };
 
@@ -70,6 +70,7 @@ pub struct Aws {
     glue: OnceLock<glue::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
     kafka: OnceLock<aws_sdk_kafka::Client>,
+    kms: OnceLock<kms::Client>,
     lambda: OnceLock<aws_sdk_lambda::Client>,
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     rds: OnceLock<aws_sdk_rds::Client>,
@@ -142,6 +143,7 @@ impl Aws {
             glue: OnceLock::new(),
             iam: OnceLock::new(),
             kafka: OnceLock::new(),
+            kms: OnceLock::new(),
             lambda: OnceLock::new(),
             logs: OnceLock::new(),
             rds: OnceLock::new(),
@@ -175,6 +177,11 @@ impl Aws {
     /// Glue's Data Catalog.
     pub fn glue(&self) -> &glue::Client {
         self.glue.get_or_init(|| glue::Client::new(&self.config, self.gate.clone()))
+    }
+
+    /// Key Management Service.
+    pub fn kms(&self) -> &kms::Client {
+        self.kms.get_or_init(|| kms::Client::new(&self.config, self.gate.clone()))
     }
 
     /// The networks of the Elastic Compute Cloud.

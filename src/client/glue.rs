@@ -4,22 +4,22 @@
 //! that are needed. So requests and answers are declared here, as the AWS Glue API reference has them; signing, retries,
 //! timeouts and connections are the SDK's own runtime's, as for every other service. Reads catalogs and tables; no policy.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use aws_config::SdkConfig;
-use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Error, Reason, Result,
+    Result,
     fence::Gate,
-    raw::{Again, Refusal, Sent, Service},
+    json::{Json, or_default},
+    raw::Again,
 };
 
 /// A client for Glue.
 #[derive(Debug)]
-pub struct Client(Service);
+pub struct Client(Json);
 
 /// A database, as `GetDatabases` answers and `CreateDatabase` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,17 +108,10 @@ pub struct Column {
     pub comment: Option<String>,
 }
 
-/// Reads `null` as nothing: what was never set is sometimes left out and sometimes null.
-fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
-    d: D,
-) -> std::result::Result<T, D::Error> {
-    Ok(Option::deserialize(d)?.unwrap_or_default())
-}
-
 impl Client {
     /// Prepares a client. Sends nothing.
     pub fn new(config: &SdkConfig, gate: Gate) -> Self {
-        Self(Service::new("glue", config, gate))
+        Self(Json::new("glue", "AWSGlue", config, gate))
     }
 
     /// Lists all databases.
@@ -175,7 +168,8 @@ impl Client {
         let mut all = Vec::new();
         loop {
             let mut page: Value = self.call(operation, input.clone()).await?;
-            let list: Vec<T> = serde_json::from_value(page[list].take()).map_err(unreadable(operation))?;
+            let list: Vec<T> =
+                serde_json::from_value(page[list].take()).map_err(|err| self.0.unreadable(operation, &err))?;
             all.extend(list);
             match page["NextToken"].take() {
                 Value::String(next) if !next.is_empty() => input["NextToken"] = next.into(),
@@ -185,63 +179,13 @@ impl Client {
     }
 
     async fn call<O: DeserializeOwned>(&self, operation: &'static str, input: Value) -> Result<O> {
-        let target = ("x-amz-target", format!("AWSGlue.{operation}"));
-        let headers = vec![("content-type", "application/x-amz-json-1.1".to_owned()), target];
-        let sent = Sent { headers, body: input.to_string() };
-        let answer = self.0.call(operation, sent, response, Again::Yes).await?;
-        serde_json::from_slice(&answer).map_err(unreadable(operation))
+        self.0.call(operation, &input, Again::Yes).await
     }
-}
-
-fn unreadable(operation: &'static str) -> impl Fn(serde_json::Error) -> Error {
-    move |err| Error::new("glue", operation, Reason::Other, format!("the answer cannot be read: {err}"))
-}
-
-fn response(response: &HttpResponse) -> std::result::Result<Vec<u8>, OrchestratorError<Refusal>> {
-    let body = response.body().bytes().unwrap_or_default();
-    if response.status().is_success() {
-        return Ok(if body.is_empty() { b"{}".to_vec() } else { body.to_vec() });
-    }
-    let said: Value = serde_json::from_slice(body).unwrap_or_default();
-    let header = response.headers().get("x-amzn-errortype");
-    let code = header.or_else(|| said["__type"].as_str().or_else(|| said["code"].as_str()));
-    let message = said["message"].as_str().or_else(|| said["Message"].as_str());
-    let message = message.map_or_else(|| String::from_utf8_lossy(body), Cow::Borrowed);
-    Err(OrchestratorError::operation(Refusal::new(code.map(plain).unwrap_or_default(), &message)))
-}
-
-/// Takes the name of an error out of `prefix#Name:http://…`, as AWS's JSON protocol allows it to come.
-fn plain(code: &str) -> &str {
-    let code = code.split(':').next().unwrap_or(code);
-    code.rsplit('#').next().unwrap_or(code)
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
-    use aws_smithy_types::{body::SdkBody, error::metadata::ProvideErrorMetadata as _};
-
     use super::*;
-
-    #[test]
-    fn an_errors_name_is_found_wherever_it_stands() {
-        let answer = |body: &str, header: Option<&str>| {
-            let status = StatusCode::try_from(400).expect("a status");
-            let mut it = HttpResponse::new(status, SdkBody::from(body));
-            if let Some(header) = header {
-                it.headers_mut().insert("x-amzn-errortype", header.to_owned());
-            }
-            let err = response(&it).expect_err("a refusal");
-            let meta = err.as_operation_error().expect("the service's own");
-            (meta.code().unwrap_or_default().to_owned(), meta.message().unwrap_or_default().to_owned())
-        };
-        let missing = ("EntityNotFoundException".to_owned(), "no such table".to_owned());
-        let body = r#"{"__type": "com.amazonaws.glue#EntityNotFoundException", "Message": "no such table"}"#;
-        assert_eq!(answer(body, None), missing);
-        let header = "EntityNotFoundException:http://internal.amazon.com/coral/";
-        assert_eq!(answer(r#"{"message": "no such table"}"#, Some(header)), missing);
-        assert_eq!(answer("<html>", None), (String::new(), "<html>".to_owned()));
-    }
 
     #[test]
     fn nothing_and_null_are_the_same() {

@@ -12,7 +12,7 @@ fn spec(value: Value) -> Database {
 }
 
 fn live(instance: types::builders::DbInstanceBuilder) -> LiveDatabase {
-    LiveDatabase { instance: instance.build(), tags: Tags::default(), secret_version: None }
+    LiveDatabase { instance: instance.build(), tags: Tags::default(), password: Password::default() }
 }
 
 #[test]
