@@ -13,6 +13,7 @@ pub mod glue;
 mod http;
 mod json;
 pub mod kafka;
+pub mod kms;
 pub mod objects;
 pub mod patience;
 mod raw;

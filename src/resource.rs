@@ -54,6 +54,7 @@ kinds! {
     external_schema: ExternalSchema,
     function: Function,
     job: Job,
+    key: Key,
     log_group: LogGroup,
     model: Model,
     network: Network,

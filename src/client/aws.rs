@@ -24,7 +24,7 @@ use aws_smithy_http_client::{
 use super::{
     ec2,
     fence::{Fence, Gate, LONGEST},
-    glue,
+    glue, kms,
     objects::Objects,
     patience,
     redshift,
@@ -72,6 +72,7 @@ pub struct Aws {
     glue: OnceLock<glue::Client>,
     iam: OnceLock<aws_sdk_iam::Client>,
     kafka: OnceLock<aws_sdk_kafka::Client>,
+    kms: OnceLock<kms::Client>,
     lambda: OnceLock<aws_sdk_lambda::Client>,
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     rds: OnceLock<aws_sdk_rds::Client>,
@@ -145,6 +146,7 @@ impl Aws {
             glue: OnceLock::new(),
             iam: OnceLock::new(),
             kafka: OnceLock::new(),
+            kms: OnceLock::new(),
             lambda: OnceLock::new(),
             logs: OnceLock::new(),
             rds: OnceLock::new(),
@@ -184,6 +186,11 @@ impl Aws {
     /// SQL in Redshift, by its Data API.
     pub fn redshift(&self) -> &redshift::Client {
         self.redshift.get_or_init(|| redshift::Client::new(&self.config, self.gate.clone()))
+    }
+
+    /// Key Management Service.
+    pub fn kms(&self) -> &kms::Client {
+        self.kms.get_or_init(|| kms::Client::new(&self.config, self.gate.clone()))
     }
 
     /// The networks of the Elastic Compute Cloud.

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use super::{
     Result,
     fence::Gate,
-    json::{self, unreadable},
-    raw::Service,
+    json::{Json, or_default},
+    raw::Again,
 };
 
 /// A client for Glue.
 #[derive(Debug)]
-pub struct Client(Service);
+pub struct Client(Json);
 
 /// A database, as `GetDatabases` answers and `CreateDatabase` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,17 +108,10 @@ pub struct Column {
     pub comment: Option<String>,
 }
 
-/// Reads `null` as nothing: what was never set is sometimes left out and sometimes null.
-fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
-    d: D,
-) -> std::result::Result<T, D::Error> {
-    Ok(Option::deserialize(d)?.unwrap_or_default())
-}
-
 impl Client {
     /// Prepares a client. Sends nothing.
     pub fn new(config: &SdkConfig, gate: Gate) -> Self {
-        Self(Service::new("glue", config, gate))
+        Self(Json::new("glue", "AWSGlue", config, gate))
     }
 
     /// Lists all databases.
@@ -175,7 +168,8 @@ impl Client {
         let mut all = Vec::new();
         loop {
             let mut page: Value = self.call(operation, input.clone()).await?;
-            let list: Vec<T> = serde_json::from_value(page[list].take()).map_err(unreadable("glue", operation))?;
+            let list: Vec<T> =
+                serde_json::from_value(page[list].take()).map_err(|err| self.0.unreadable(operation, &err))?;
             all.extend(list);
             match page["NextToken"].take() {
                 Value::String(next) if !next.is_empty() => input["NextToken"] = next.into(),
@@ -185,7 +179,7 @@ impl Client {
     }
 
     async fn call<O: DeserializeOwned>(&self, operation: &'static str, input: Value) -> Result<O> {
-        json::call(&self.0, "AWSGlue", operation, &input).await
+        self.0.call(operation, &input, Again::Yes).await
     }
 }
 

@@ -1,33 +1,59 @@
-//! AWS's JSON protocol (1.1) for the services whose requests are declared here. Knows no service.
+//! AWS's JSON protocol, version 1.1, for services whose requests are declared here: which operation stands in a header, and
+//! errors are known by their names. What is sent and how is [`super::raw`]'s.
 
 use std::borrow::Cow;
 
+use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
     Error, Reason, Result,
+    fence::Gate,
     raw::{Again, Refusal, Sent, Service},
 };
 
-/// Sends a request; `prefix` is what the protocol calls the service, such as `AWSGlue`.
-pub(super) async fn call<O: DeserializeOwned>(
-    service: &Service,
-    prefix: &str,
-    operation: &'static str,
-    input: &Value,
-) -> Result<O> {
-    let target = ("x-amz-target", format!("{prefix}.{operation}"));
-    let headers = vec![("content-type", "application/x-amz-json-1.1".to_owned()), target];
-    let sent = Sent { headers, body: input.to_string() };
-    let answer = service.call(operation, sent, response, Again::Yes).await?;
-    serde_json::from_slice(&answer).map_err(unreadable(service.name(), operation))
+/// A service that speaks JSON.
+#[derive(Debug)]
+pub(super) struct Json {
+    service: Service,
+    name: &'static str,
+    /// What the header puts before the operation, such as `AWSGlue`.
+    target: &'static str,
 }
 
-/// Returns an adapter for `map_err` that describes an answer of another shape.
-pub(super) fn unreadable(service: &'static str, operation: &'static str) -> impl Fn(serde_json::Error) -> Error {
-    move |err| Error::new(service, operation, Reason::Other, format!("the answer cannot be read: {err}"))
+impl Json {
+    /// Prepares a client. Sends nothing.
+    pub(super) fn new(name: &'static str, target: &'static str, config: &SdkConfig, gate: Gate) -> Self {
+        Self { service: Service::new(name, config, gate), name, target }
+    }
+
+    /// Sends a request and reads the answer.
+    pub(super) async fn call<O: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        input: &Value,
+        again: Again,
+    ) -> Result<O> {
+        let target = ("x-amz-target", format!("{}.{operation}", self.target));
+        let headers = vec![("content-type", "application/x-amz-json-1.1".to_owned()), target];
+        let sent = Sent { headers, body: input.to_string() };
+        let answer = self.service.call(operation, sent, response, again).await?;
+        serde_json::from_slice(&answer).map_err(|err| self.unreadable(operation, &err))
+    }
+
+    /// Describes an answer that is not as the API reference has it.
+    pub(super) fn unreadable(&self, operation: &'static str, err: &serde_json::Error) -> Error {
+        Error::new(self.name, operation, Reason::Other, format!("the answer cannot be read: {err}"))
+    }
+}
+
+/// Reads `null` as nothing: what was never set is sometimes left out and sometimes null.
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    d: D,
+) -> std::result::Result<T, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or_default())
 }
 
 fn response(response: &HttpResponse) -> std::result::Result<Vec<u8>, OrchestratorError<Refusal>> {

@@ -93,11 +93,6 @@ impl Service {
         Self { name, config: config.clone(), endpoint: config.endpoint_url().map_or_else(own, str::to_owned), gate }
     }
 
-    /// What AWS calls it in endpoints and signatures.
-    pub(super) fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// Sends a request and returns the body of the answer.
     pub(super) async fn call(&self, operation: &'static str, sent: Sent, read: Read, again: Again) -> Result<Vec<u8>> {
         let answer = self.operation(operation, read, again).invoke(sent).await;

@@ -10,7 +10,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{Error, Reason, Result, fence::Gate, json, raw::Service};
+use super::{Error, Reason, Result, fence::Gate, json::Json, raw::Again};
 
 const SERVICE: &str = "redshift-data";
 /// How long a statement is followed: a warehouse that sleeps takes a while to wake.
@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A client for the Data API.
 #[derive(Debug)]
-pub struct Client(Service);
+pub struct Client(Json);
 
 /// What runs statements.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,7 +97,7 @@ impl fmt::Display for Warehouse {
 impl Client {
     /// Prepares a client. Sends nothing.
     pub fn new(config: &SdkConfig, gate: Gate) -> Self {
-        Self(Service::new(SERVICE, config, gate))
+        Self(Json::new(SERVICE, "RedshiftData", config, gate))
     }
 
     /// Runs a statement to its end.
@@ -173,7 +173,7 @@ impl Client {
     }
 
     async fn call<O: DeserializeOwned>(&self, operation: &'static str, input: &Value) -> Result<O> {
-        json::call(&self.0, "RedshiftData", operation, input).await
+        self.0.call(operation, input, Again::Yes).await
     }
 }
 

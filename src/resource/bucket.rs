@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Desired, Field, Flaw, Identity, Outputs, Resource, Result, Scope, Tags,
+    Change, Cx, Desired, Field, Flaw, Identity, Key, Outputs, Resource, Result, Scope, Tags, key,
     policy::{is_tls_only, with_tls_only},
     touched,
 };
 use crate::{
-    address::Name,
+    address::{Name, Ref},
     client::{self, Error},
     quantity::Span,
 };
@@ -31,6 +31,9 @@ pub struct Bucket {
     /// The ARN of the KMS key that encrypts objects. Default: keys that S3 manages (AES-256).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
+    /// The key of this stack that encrypts objects, by way of a key for the bucket that S3 derives, so that few requests reach KMS. Instead of `kms_key`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Ref<Key>>,
     /// When objects expire, by the rule's name.
     #[serde(default)]
     pub lifecycle: BTreeMap<String, Rule>,
@@ -84,7 +87,7 @@ impl Resource for Bucket {
     const DATA_BEARING: bool = true;
     const OVERWRITES: bool = true;
     const TAGGED_LATE: bool = true;
-    const OUTPUTS: &'static [&'static str] = &["arn", "name", "url"];
+    const OUTPUTS: &'static [&'static str] = &["arn", "name", "url", "key_arn"];
     type Live = LiveBucket;
 
     fn physical_name(&self, scope: &Scope, name: &str) -> String {
@@ -92,7 +95,7 @@ impl Resource for Bucket {
     }
 
     fn check(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
+        let mut flaws: Vec<Flaw> = key::flaw(self.key.as_ref(), self.kms_key.as_ref()).into_iter().collect();
         for (id, rule) in &self.lifecycle {
             let spans = [
                 ("expire_after", rule.expire_after),
@@ -123,7 +126,8 @@ impl Resource for Bucket {
     }
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
-        Ok(Desired::of(self).tagged(cx).with("public", false).with("tls_only", true))
+        let desired = Desired::of(self).tagged(cx).with("public", false).with("tls_only", true);
+        key::named(desired, "kms_key", cx, self.key.as_ref())
     }
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveBucket>>> {
@@ -154,11 +158,13 @@ impl Resource for Bucket {
 
     fn outputs(live: &LiveBucket) -> Outputs {
         let url = format!("s3://{}", live.name);
-        Outputs::from([("arn", live.arn.clone()), ("name", live.name.clone()), ("url", url)])
+        let parts = [("arn", live.arn.clone()), ("name", live.name.clone()), ("url", url)];
+        // Who reads and writes needs permission for it, too.
+        parts.into_iter().chain(live.kms_key.clone().map(|it| ("key_arn", it))).collect()
     }
 
     async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
-        let bucket = &name.physical;
+        let (bucket, key) = (&name.physical, key::arn(cx, self.key.as_ref(), self.kms_key.as_ref())?);
         request::create(cx, name).await?;
         // Until it is tagged it is nobody's: nothing else may come first, so that what is missing shows afterwards.
         request::put_tags(cx, bucket, cx.tags(&name.owner)).await?;
@@ -175,7 +181,7 @@ impl Resource for Bucket {
             if !self.lifecycle.is_empty() {
                 request::put_lifecycle(cx, bucket, &self.lifecycle).await?;
             }
-            match &self.kms_key {
+            match &key {
                 Some(key) => request::put_encryption(cx, bucket, Some(key)).await,
                 None => Ok(()),
             }
@@ -200,7 +206,8 @@ impl Resource for Bucket {
             request::put_versioning(cx, bucket, self.versioning).await?;
         }
         if touched.contains("kms_key") {
-            request::put_encryption(cx, bucket, self.kms_key.as_deref()).await?;
+            let key = key::arn(cx, self.key.as_ref(), self.kms_key.as_ref())?;
+            request::put_encryption(cx, bucket, key.as_deref()).await?;
         }
         if touched.contains("lifecycle") {
             request::put_lifecycle(cx, bucket, &self.lifecycle).await?;

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Network, Objection, Outputs, Phase, Resource,
-    Result, Tags, network, shared_prefix, touched,
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Key, Network, Objection, Outputs, Phase, Resource,
+    Result, Tags, key, network, shared_prefix, touched,
 };
 use crate::{
     address::{Name, Ref},
@@ -42,6 +42,9 @@ pub struct Cluster {
     /// The ARN of the KMS key that encrypts the volumes. Default: the account's key for MSK. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
+    /// The key of this stack that encrypts the volumes. Instead of `kms_key`. Cannot be changed. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Ref<Key>>,
     /// The network that the brokers are spread over. Instead of `subnets` and `security_groups`. Cannot be changed. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Ref<Network>>,
@@ -146,7 +149,7 @@ impl Resource for Cluster {
     type Live = LiveCluster;
 
     fn check(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
+        let mut flaws: Vec<Flaw> = key::flaw(self.key.as_ref(), self.kms_key.as_ref()).into_iter().collect();
         if !(1..=90).contains(&self.brokers) {
             flaws.push(Flaw::new("/brokers", format!("MSK runs 1 to 90 brokers, not {}", self.brokers)));
         } else if let subnets @ 1.. = self.subnets.len()
@@ -190,6 +193,7 @@ impl Resource for Cluster {
         self.spreads(cx)?;
         let place = || self.place(cx);
         let desired = Desired::of(self).tagged(cx).without("network");
+        let desired = key::named(desired, "kms_key", cx, self.key.as_ref())?;
         let desired = desired.with_result("subnets", place().map(|it| it.0))?;
         desired.with_result("security_groups", place().map(|it| it.1))
     }
@@ -294,7 +298,7 @@ impl Resource for Cluster {
             .kafka_version(&self.kafka_version)
             .number_of_broker_nodes(i32::try_from(self.brokers).unwrap_or(i32::MAX))
             .client_authentication(self.client_authentication())
-            .encryption_info(self.encryption());
+            .encryption_info(self.encryption(key::arn(cx, self.key.as_ref(), self.kms_key.as_ref())?));
         let request = cx.aws.kafka().create_cluster_v2().cluster_name(&name.physical).provisioned(request.build());
         let request = request.set_tags(Some(cx.tags(&name.owner).into_iter().collect()));
         let sent = request.send().await.map_err(Error::aws("kafka", "CreateClusterV2"));
@@ -391,11 +395,11 @@ impl Cluster {
         types::ClientAuthentication::builder().sasl(sasl).unauthenticated(open).build()
     }
 
-    fn encryption(&self) -> types::EncryptionInfo {
-        let rest = |key: &String| types::EncryptionAtRest::builder().data_volume_kms_key_id(key).build();
+    fn encryption(&self, key: Option<String>) -> types::EncryptionInfo {
+        let rest = |key: String| types::EncryptionAtRest::builder().data_volume_kms_key_id(key).build();
         types::EncryptionInfo::builder()
             .encryption_in_transit(self.in_transit())
-            .set_encryption_at_rest(self.kms_key.as_ref().map(rest))
+            .set_encryption_at_rest(key.map(rest))
             .build()
     }
 
@@ -469,7 +473,7 @@ mod tests {
             .current_broker_software_info(software)
             .number_of_broker_nodes(3)
             .client_authentication(spec.client_authentication())
-            .encryption_info(spec.encryption())
+            .encryption_info(spec.encryption(None))
             .build();
         let cluster = types::Cluster::builder().provisioned(provisioned).cluster_arn("arn:cluster/s-events/uuid");
         LiveCluster { cluster: cluster.build(), brokers: None, tags: Tags::default() }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Network, Objection, Outputs, ParameterGroup, Phase,
-    Resource, Result, Tags, network, touched,
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Key, Network, Objection, Outputs, ParameterGroup,
+    Phase, Resource, Result, Tags, key, network, touched,
 };
 use crate::{
     address::{Name, Ref},
@@ -21,7 +21,7 @@ use crate::{
 mod password;
 mod window;
 
-use password::Version;
+use password::{Password, Version};
 
 /// The tag that remembers whether deletion takes a last snapshot: deletion knows no spec.
 const FINAL_SNAPSHOT: &str = "ecomctl:final-snapshot";
@@ -95,6 +95,9 @@ pub struct Database {
     /// The ARN of the KMS key that encrypts the volume. Default: the account's key for RDS. Cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
+    /// The key of this stack that encrypts the volume, its backups, and the secret that the password is kept in. Instead of `kms_key`. Cannot be changed. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Ref<Key>>,
 }
 
 /// An instance as RDS has it.
@@ -102,8 +105,8 @@ pub struct Database {
 pub struct LiveDatabase {
     instance: DbInstance,
     tags: Tags,
-    /// The version of the password.
-    secret_version: Version,
+    /// What is known of the password, where one may ask.
+    password: Password,
 }
 
 impl LiveDatabase {
@@ -169,6 +172,7 @@ impl Resource for Database {
         ("security_groups", Field::Defaulted),
         ("ca", Field::Defaulted),
         ("kms_key", Field::Defaulted),
+        ("secret_key", Field::Defaulted),
         ("tags", Field::Defaulted),
     ];
     const DATA_BEARING: bool = true;
@@ -181,11 +185,11 @@ impl Resource for Database {
         ("parameter_group", "counts in full only once the instance was restarted, which is left to you"),
     ];
     const OUTPUTS: &'static [&'static str] =
-        &["arn", "host", "port", "name", "jdbc_url", "username", "secret_arn", "secret_version"];
+        &["arn", "host", "port", "name", "jdbc_url", "username", "secret_arn", "secret_version", "secret_key_arn"];
     type Live = LiveDatabase;
 
     fn check(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
+        let mut flaws: Vec<Flaw> = key::flaw(self.key.as_ref(), self.kms_key.as_ref()).into_iter().collect();
         if self.engine_version.is_empty() || !self.engine_version.chars().all(|it| it.is_ascii_digit()) {
             let flaw = Flaw::new("/engine_version", format!("`{}` is no major version", self.engine_version));
             flaws.push(flaw.help("write it like \"17\", in quotes: RDS applies minor versions by itself"));
@@ -245,6 +249,8 @@ impl Resource for Database {
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
         let mut desired = Desired::of(self).tagged(cx).without("network").with("public", false).with("encrypted", true);
+        desired = key::named(desired, "kms_key", cx, self.key.as_ref())?;
+        desired = key::named(desired, "secret_key", cx, self.key.as_ref())?;
         if let Some(group) = &self.parameter_group {
             desired = desired.with("parameter_group", cx.scope.physical_of(group));
         }
@@ -270,7 +276,7 @@ impl Resource for Database {
         let found = find(cx, names.iter().map(|it| it.physical.clone()).collect()).await?;
         let versioned = found.into_iter().map(|it| async {
             let Some(mut live) = it else { return Ok(None) };
-            live.secret_version = Version::ask(cx, &live.instance).await?;
+            live.password = Password::ask(cx, &live.instance).await?;
             Ok(Some(live))
         });
         try_join_all(versioned).await
@@ -318,6 +324,7 @@ impl Resource for Database {
             "security_groups": groups,
             "ca": pending.and_then(|it| it.ca_certificate_identifier()).or(it.ca_certificate_identifier()),
             "kms_key": it.kms_key_id(),
+            "secret_key": it.master_user_secret().and_then(|it| it.kms_key_id()),
             "export_log": it.enabled_cloudwatch_logs_exports().iter().any(|it| it == LOG),
             "public": it.publicly_accessible().unwrap_or(false),
             "encrypted": it.storage_encrypted().unwrap_or(false),
@@ -333,7 +340,7 @@ impl Resource for Database {
         // The words are those of "Viewing DB instance status" in the RDS user guide.
         match live.instance.db_instance_status().unwrap_or("unknown") {
             "available" | "storage-optimization" | "storage-config-upgrade" => {
-                match (live.environment(), &live.secret_version) {
+                match (live.environment(), &live.password.version) {
                     (None, _) => Phase::Pending("available, without an address or a password yet".into()),
                     (Some(_), Version::Unseen) => Phase::Pending("available, without a password to be seen yet".into()),
                     (Some(_), Version::Known(_) | Version::Hidden(_)) => Phase::Ready,
@@ -366,7 +373,8 @@ impl Resource for Database {
             ("jdbc_url", jdbc),
             ("username", it.master_username().map(str::to_owned)),
             ("secret_arn", it.master_user_secret().and_then(|it| it.secret_arn()).map(str::to_owned)),
-            ("secret_version", live.secret_version.known().map(str::to_owned)),
+            ("secret_version", live.password.version.known().map(str::to_owned)),
+            ("secret_key_arn", live.password.key.clone()),
         ];
         parts.into_iter().filter_map(|(key, it)| Some((key, it?))).collect()
     }
@@ -384,6 +392,10 @@ impl Resource for Database {
                 "kms_key" => (
                     "RDS cannot change the key that encrypts a volume".to_owned(),
                     "put it back; to move, restore a copy of a snapshot that the other key encrypts".to_owned(),
+                ),
+                "secret_key" => (
+                    "RDS cannot change the key of the secret that it keeps the password in".to_owned(),
+                    "put it back; a new instance, restored from a snapshot, can have another".to_owned(),
                 ),
                 "subnet_group" => (
                     "RDS moves an instance to other subnets only with an interruption that `up` does not risk"
@@ -403,6 +415,7 @@ impl Resource for Database {
 
     async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
         let (subnet_group, security_groups) = self.place(cx)?;
+        let secret_key = key::arn(cx, self.key.as_ref(), None)?;
         let request = cx.aws.rds().create_db_instance().db_instance_identifier(&name.physical).engine("postgres");
         let request = request
             .engine_version(&self.engine_version)
@@ -428,7 +441,8 @@ impl Resource for Database {
             .set_db_subnet_group_name(subnet_group)
             .set_vpc_security_group_ids(security_groups)
             .set_ca_certificate_identifier(self.ca.clone())
-            .set_kms_key_id(self.kms_key.clone())
+            .set_kms_key_id(secret_key.clone().or_else(|| self.kms_key.clone()))
+            .set_master_user_secret_kms_key_id(secret_key)
             .set_tags(Some(self.tags(cx.tags(&name.owner))));
         request.send().await.map_err(Error::aws("rds", "CreateDBInstance"))?;
         Ok(())
@@ -548,7 +562,7 @@ pub(super) async fn find(cx: &Cx, names: Vec<String>) -> crate::client::Result<V
         let at = found.iter().position(|it| it.db_instance_identifier() == Some(&name))?;
         let instance = found.swap_remove(at);
         let tags = instance.tag_list().iter().filter_map(|it| Some((it.key()?, it.value()?))).collect();
-        Some(LiveDatabase { instance, tags, secret_version: Version::Unseen })
+        Some(LiveDatabase { instance, tags, password: Password::UNSEEN })
     };
     Ok(names.into_iter().map(pick).collect())
 }

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Desired, Field, Flaw, Identity, Objection, Outputs, Resource, Result, Scope, Tags, shared_prefix,
-    touched,
+    Change, Cx, Desired, Field, Flaw, Identity, Key, Objection, Outputs, Resource, Result, Scope, Tags, key,
+    shared_prefix, touched,
 };
 use crate::{
-    address::Name,
+    address::{Name, Ref},
     client::{self, Error},
     quantity::Span,
 };
@@ -30,6 +30,10 @@ pub struct LogGroup {
     /// What the group can do, and costs. Cannot be changed. Default: `standard`.
     #[serde(default)]
     pub class: Class,
+    /// The key of this stack that encrypts events; it needs `services: [logs]`. What is there stays encrypted as it was written.
+    /// Default: a key of `CloudWatch`'s own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Ref<Key>>,
 }
 
 /// The class of a log group.
@@ -82,7 +86,8 @@ impl Resource for LogGroup {
     }
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
-        Ok(Desired::of(self).tagged(cx))
+        key::lets_in(cx, self.key.as_ref(), key::Service::Logs)?;
+        key::named(Desired::of(self).tagged(cx), "kms_key", cx, self.key.as_ref())
     }
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveLogGroup>>> {
@@ -112,6 +117,7 @@ impl Resource for LogGroup {
         json!({
             "retention": days.map(|it| Span::seconds(it * 86_400)),
             "class": class,
+            "kms_key": live.group.kms_key_id(),
             "tags": live.tags.observed(),
         })
     }
@@ -140,6 +146,7 @@ impl Resource for LogGroup {
             Class::InfrequentAccess => LogGroupClass::InfrequentAccess,
         };
         let request = cx.aws.logs().create_log_group().log_group_name(&name.physical).log_group_class(class);
+        let request = request.set_kms_key_id(key::arn(cx, self.key.as_ref(), None)?);
         let tags = cx.tags(&name.owner).into_iter().collect();
         request.set_tags(Some(tags)).send().await.map_err(Error::aws("logs", "CreateLogGroup"))?;
         self.put_retention(cx, name).await
@@ -149,6 +156,19 @@ impl Resource for LogGroup {
         let touched = touched(changes);
         if touched.contains("retention") {
             self.put_retention(cx, name).await?;
+        }
+        if touched.contains("kms_key") {
+            let logs = cx.aws.logs();
+            match key::arn(cx, self.key.as_ref(), None)? {
+                Some(key) => {
+                    let request = logs.associate_kms_key().log_group_name(&name.physical).kms_key_id(key);
+                    request.send().await.map_err(Error::aws("logs", "AssociateKmsKey"))?;
+                }
+                None => {
+                    let sent = logs.disassociate_kms_key().log_group_name(&name.physical).send().await;
+                    sent.map_err(Error::aws("logs", "DisassociateKmsKey"))?;
+                }
+            }
         }
         if touched.contains("tags") {
             let tags = live.tags.after(cx, name, changes).into_iter().collect();
@@ -221,7 +241,10 @@ mod tests {
             group: types::LogGroup::builder().retention_in_days(14).arn("arn:aws:logs:r:1:log-group:/x:*").build(),
             tags: Tags::default(),
         };
-        assert_eq!(LogGroup::observed(&live), json!({ "retention": "14d", "class": "standard", "tags": {} }));
+        assert_eq!(
+            LogGroup::observed(&live),
+            json!({ "retention": "14d", "class": "standard", "kms_key": null, "tags": {} })
+        );
         assert_eq!(LogGroup::outputs(&live)["arn"], "arn:aws:logs:r:1:log-group:/x");
         let forever = LiveLogGroup { group: types::LogGroup::builder().build(), tags: Tags::default() };
         assert_eq!(LogGroup::observed(&forever)["retention"], Value::Null);

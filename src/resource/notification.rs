@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Outputs, Resource, Result, Scope, Tags,
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Key, Outputs, Resource, Result, Scope, Tags, key,
     policy::{normal, publishers, publishing},
     touched,
 };
 use crate::{
-    address::Name,
+    address::{Name, Ref},
     client::{self, Error},
 };
 
@@ -29,6 +29,9 @@ use subscription::{Endpoint, is_pending, key_of};
 
 /// The key that SNS has for everybody. Services of AWS cannot use it.
 const SHARED_KEY: &str = "alias/aws/sns";
+
+/// Who publishes for alarms.
+const CLOUDWATCH: &str = "cloudwatch.amazonaws.com";
 
 /// A topic of SNS: messages to people and functions.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -44,6 +47,9 @@ pub struct Notification {
     /// use. Default: `alias/aws/sns` where no service publishes, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
+    /// The key of this stack that encrypts messages at rest; alarms need `services: [cloudwatch]` there. Instead of `kms_key`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Ref<Key>>,
 }
 
 /// A topic as SNS has it.
@@ -58,7 +64,7 @@ pub struct LiveNotification {
 }
 
 fn cloudwatch() -> Vec<String> {
-    vec!["cloudwatch.amazonaws.com".to_owned()]
+    vec![CLOUDWATCH.to_owned()]
 }
 
 impl Resource for Notification {
@@ -69,11 +75,11 @@ impl Resource for Notification {
         ("tags", Field::Defaulted),
     ];
     const OVERWRITES: bool = true;
-    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
+    const OUTPUTS: &'static [&'static str] = &["arn", "name", "key_arn"];
     type Live = LiveNotification;
 
     fn check(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
+        let mut flaws: Vec<Flaw> = key::flaw(self.key.as_ref(), self.kms_key.as_ref()).into_iter().collect();
         for (i, it) in self.publishers.iter().enumerate().filter(|it| !it.1.ends_with(".amazonaws.com")) {
             let flaw = Flaw::new(format!("/publishers/{i}"), format!("`{it}` is no service of AWS"));
             flaws.push(flaw.help("it looks like `cloudwatch.amazonaws.com`"));
@@ -104,10 +110,13 @@ impl Resource for Notification {
         let subscriptions: BTreeMap<String, bool> = self.endpoints(cx)?.into_keys().map(|it| (it, true)).collect();
         let publishers: BTreeSet<&String> = self.publishers.iter().collect();
         let mut desired = Desired { spec: json!({ "subscriptions": subscriptions }), ..Desired::default() };
-        if let Some(key) = self.key() {
+        if let Some(key) = self.usual_key() {
             desired = desired.with("kms_key", key);
         }
-        Ok(desired.with("publishers", json!(publishers)).tagged(cx))
+        if self.publishers.iter().any(|it| *it == CLOUDWATCH) {
+            key::lets_in(cx, self.key.as_ref(), key::Service::Cloudwatch)?;
+        }
+        key::named(desired.with("publishers", json!(publishers)).tagged(cx), "kms_key", cx, self.key.as_ref())
     }
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveNotification>>> {
@@ -143,7 +152,9 @@ impl Resource for Notification {
 
     fn outputs(live: &LiveNotification) -> Outputs {
         let name = live.arn.rsplit(':').next().unwrap_or_default().to_owned();
-        Outputs::from([("arn", live.arn.clone()), ("name", name)])
+        let key = live.attributes.get("KmsMasterKeyId").filter(|it| it.starts_with("arn:")).cloned();
+        // Who publishes needs permission for it, too.
+        [("arn", live.arn.clone()), ("name", name)].into_iter().chain(key.map(|it| ("key_arn", it))).collect()
     }
 
     /// Leaves the subscriptions to the first update.
@@ -152,7 +163,7 @@ impl Resource for Notification {
         let policy = publishing(&arn, &cx.scope.account, &self.publishers).to_string();
         let request = cx.aws.sns().create_topic().name(&name.physical).attributes("Policy", policy);
         let request = request.set_tags(Some(tags(cx.tags(&name.owner))?));
-        let request = match self.key() {
+        let request = match self.key(cx)? {
             Some(key) => request.attributes("KmsMasterKeyId", key),
             None => request,
         };
@@ -168,7 +179,7 @@ impl Resource for Notification {
         }
         if touched.contains("kms_key") {
             // An empty name takes the key away.
-            set(cx, live, "KmsMasterKeyId", self.key().unwrap_or_default()).await?;
+            set(cx, live, "KmsMasterKeyId", &self.key(cx)?.unwrap_or_default()).await?;
         }
         if touched.contains("subscriptions") {
             self.subscribe(cx, live, changes).await?;
@@ -201,7 +212,13 @@ impl Notification {
         self.subscriptions.values().map(each).collect()
     }
 
-    fn key(&self) -> Option<&str> {
+    fn key(&self, cx: &Cx) -> Result<Option<String>> {
+        let own = key::arn(cx, self.key.as_ref(), None)?;
+        Ok(own.or_else(|| self.usual_key().map(str::to_owned)))
+    }
+
+    /// Returns the key where none of this stack is named.
+    fn usual_key(&self) -> Option<&str> {
         self.kms_key.as_deref().or_else(|| self.publishers.is_empty().then_some(SHARED_KEY))
     }
 

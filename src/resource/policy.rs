@@ -1,6 +1,10 @@
-//! IAM policy documents: the two that kinds write themselves, and one form in which any two can be compared.
+//! IAM policy documents: those that kinds write themselves, and one form in which any two can be compared.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
+
+use super::{Scope, key::Service};
 
 /// The statement identifier under which buckets refuse what is not encrypted on its way.
 const TLS_ONLY: &str = "RefuseWithoutTls";
@@ -126,6 +130,41 @@ pub(super) fn publishers(policy: &Value, topic_arn: &str, account: &str) -> Opti
         .as_array()
         .is_some_and(|wanted| wanted.len() == statements.len() && wanted.iter().all(|it| statements.contains(it)));
     same.then_some(services)
+}
+
+/// Returns the policy of a key: the account's own policies say who may use it, as KMS's default has it, and these services of
+/// AWS may in their own name, for what belongs to this stack or this account only. In the policy of a key, `*` is that key.
+pub(super) fn encrypting(scope: &Scope, services: &BTreeSet<Service>) -> Value {
+    let Scope { stack, account, region } = scope;
+    let partition = scope.partition();
+    let own = json!({
+        "Sid": "Account",
+        "Effect": "Allow",
+        "Principal": { "AWS": format!("arn:{partition}:iam::{account}:root") },
+        "Action": "kms:*",
+        "Resource": "*",
+    });
+    let of_service = |it: &Service| match it {
+        Service::Logs => json!({
+            "Sid": "Logs",
+            "Effect": "Allow",
+            "Principal": { "Service": format!("logs.{region}.{}", if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" }) },
+            "Action": ["kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+            "Resource": "*",
+            "Condition": { "ArnLike": { "kms:EncryptionContext:aws:logs:arn":
+                format!("arn:{partition}:logs:{region}:{account}:log-group:/ecomctl/{stack}/*") } },
+        }),
+        Service::Cloudwatch => json!({
+            "Sid": "Cloudwatch",
+            "Effect": "Allow",
+            "Principal": { "Service": "cloudwatch.amazonaws.com" },
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Resource": "*",
+            "Condition": { "StringEquals": { "aws:SourceAccount": account } },
+        }),
+    };
+    let statements: Vec<Value> = std::iter::once(own).chain(services.iter().map(of_service)).collect();
+    json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
 #[cfg(test)]

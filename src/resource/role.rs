@@ -322,14 +322,14 @@ mod tests {
         let topics = ["topic.orders", "topic.payments"];
         let cx = project(&[
             ("log_group.ingest", &[("arn", "arn:logs")]),
-            ("database.shop", &[("secret_arn", "arn:secret")]),
+            ("database.shop", &[("secret_arn", "arn:secret"), ("secret_key_arn", "arn:key/password")]),
             ("cluster.events", &[("arn", "arn:aws:kafka:r:1:cluster/s-events/u")]),
             (topics[0], &[("arn", "arn:topic/orders")]),
             (topics[1], &[("arn", "arn:topic/payments")]),
-            ("bucket.rejects", &[("arn", "arn:aws:s3:::rejects")]),
+            ("bucket.rejects", &[("arn", "arn:aws:s3:::rejects"), ("key_arn", "arn:key/rejects")]),
             ("function.watch", &[("arn", "arn:aws:lambda:r:1:function:s-watch")]),
-            ("secret.databricks", &[("arn", "arn:token")]),
-            ("notification.people", &[("arn", "arn:people")]),
+            ("secret.databricks", &[("arn", "arn:token"), ("key_arn", "arn:key/token")]),
+            ("notification.people", &[("arn", "arn:people"), ("key_arn", "arn:key/people")]),
             (
                 "network.main",
                 &[("functions_group", "sg-f"), ("brokers_group", "sg-b"), ("subnets", "subnet-1,subnet-2")],
@@ -349,8 +349,8 @@ mod tests {
         }));
         let rendered = rendered.render(&cx).expect("every template renders");
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/policies")).expect("a folder");
-        // Two are for whoever deploys, and no role's; `tests/aws` looks at them.
-        let deploy = ["deploy.json", "deploy-network.json"];
+        // Three are for whoever deploys, and no role's; `tests/aws` looks at them.
+        let deploy = ["deploy.json", "deploy-data.json", "deploy-network.json"];
         let names = files.map(|it| it.expect("an entry").file_name()).filter(|it| !deploy.iter().any(|own| it == own));
         assert_eq!(rendered.len(), names.count(), "every policy is looked at");
         for (name, policy) in &rendered {
@@ -385,6 +385,10 @@ mod tests {
             "arn:aws:lambda:r:1:function:s-watch",
             "arn:token",
             "arn:people",
+            "arn:key/password",
+            "arn:key/rejects",
+            "arn:key/token",
+            "arn:key/people",
             "arn:aws:ec2:us-east-1:000000000000:subnet/subnet-2",
             "arn:aws:ec2:us-east-1:000000000000:security-group/sg-b",
         ] {

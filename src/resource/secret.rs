@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Outputs, Resource, Result, Tags, touched};
+use super::{
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Key, Outputs, Resource, Result, Tags, key, touched,
+};
 use crate::{
-    address::Name,
+    address::{Name, Ref},
     client::{self, Error},
     quantity::Span,
 };
@@ -36,6 +38,9 @@ pub struct Secret {
     /// The ARN of the KMS key that encrypts the secret. Default: the account's key for Secrets Manager.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
+    /// The key of this stack that encrypts the secret. Instead of `kms_key`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Ref<Key>>,
     /// How long a deleted secret can be brought back: `7d` to `30d`, or `0s` for not at all. Default: `7d`.
     #[serde(default = "week")]
     pub recovery_window: Span,
@@ -101,11 +106,11 @@ impl Resource for Secret {
         ("tags", Field::Defaulted),
     ];
     const DATA_BEARING: bool = true;
-    const OUTPUTS: &'static [&'static str] = &["arn", "name", "version"];
+    const OUTPUTS: &'static [&'static str] = &["arn", "name", "version", "key_arn"];
     type Live = LiveSecret;
 
     fn check(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
+        let mut flaws: Vec<Flaw> = key::flaw(self.key.as_ref(), self.kms_key.as_ref()).into_iter().collect();
         let days = self.recovery_window.as_days();
         if self.recovery_window != Span::seconds(days * 86_400) || !(days == 0 || (7..=30).contains(&days)) {
             let flaw = Flaw::new("/recovery_window", format!("Secrets Manager does not know {}", self.recovery_window));
@@ -127,7 +132,7 @@ impl Resource for Secret {
     }
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
-        let desired = Desired::of(self).tagged(cx);
+        let desired = key::named(Desired::of(self).tagged(cx), "kms_key", cx, self.key.as_ref())?;
         Ok(match self.value_from.read()? {
             Some(value) => desired.with("version", self.version(cx, &value)),
             None => desired,
@@ -161,7 +166,13 @@ impl Resource for Secret {
     }
 
     fn outputs(live: &LiveSecret) -> Outputs {
-        let parts = [("arn", live.secret.arn()), ("name", live.secret.name()), ("version", live.version())];
+        let parts = [
+            ("arn", live.secret.arn()),
+            ("name", live.secret.name()),
+            ("version", live.version()),
+            // Who reads the secret needs permission for it, too.
+            ("key_arn", live.secret.kms_key_id().filter(|it| !it.ends_with(key::FOR_SECRETS))),
+        ];
         parts.into_iter().filter_map(|(key, it)| Some((key, it?.to_owned()))).collect()
     }
 
@@ -169,7 +180,7 @@ impl Resource for Secret {
         let (value, version) = self.value(cx)?;
         let request = cx.aws.secrets().create_secret().name(&name.physical).secret_string(value);
         let request = request.client_request_token(version).set_tags(Some(self.tags(cx.tags(&name.owner))));
-        let request = request.set_description(self.description.clone()).set_kms_key_id(self.kms_key.clone());
+        let request = request.set_description(self.description.clone()).set_kms_key_id(self.key(cx)?);
         let Err(err) = request.send().await.map_err(Error::aws("secretsmanager", "CreateSecret")) else {
             return Ok(());
         };
@@ -229,6 +240,10 @@ impl Secret {
         Ok(self.value_from.read()?.map(|it| self.version(cx, &it)))
     }
 
+    fn key(&self, cx: &Cx) -> Result<Option<String>> {
+        key::arn(cx, self.key.as_ref(), self.kms_key.as_ref())
+    }
+
     /// Returns the value and the identifier of its version.
     fn value(&self, cx: &Cx) -> Result<(String, String)> {
         if let Some(value) = self.value_from.read()? {
@@ -250,7 +265,8 @@ impl Secret {
 
     async fn put_settings(&self, cx: &Cx, name: &Name) -> Result<()> {
         // The two texts are how Secrets Manager spells "none" and "the account's own key".
-        let key = self.kms_key.as_deref().unwrap_or("alias/aws/secretsmanager");
+        let key = self.key(cx)?;
+        let key = key.as_deref().unwrap_or(key::FOR_SECRETS);
         let request = cx.aws.secrets().update_secret().secret_id(&name.physical).kms_key_id(key);
         let request = request.description(self.description.as_deref().unwrap_or_default());
         request.send().await.map_err(Error::aws("secretsmanager", "UpdateSecret"))?;

@@ -55,7 +55,7 @@ fn production_loses_nothing_and_tells_people() {
     for (address, it) in &stack.resources {
         let bears = kind(KINDS, &address.kind).is_some_and(ecomctl::resource::Kind::data_bearing);
         // Migrations and what Databricks is asked with can be made again.
-        let kept = ["topic", "bucket", "database", "cluster"].contains(&address.kind.as_str());
+        let kept = ["topic", "bucket", "database", "cluster", "key"].contains(&address.kind.as_str());
         assert!(!kept || (bears && it.protect), "{address} is not protected");
     }
     let database = &stack.resources[&Address::new("database", "shop")].spec;

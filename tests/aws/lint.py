@@ -36,13 +36,18 @@ def recorded(path):
 def elsewhere(text, missing):
     """Says whether another statement has what one has not: what a request makes, and what it makes it in, are allowed under
     conditions of their own, and parliament looks at each statement by itself."""
-    kind = missing["required_format"].rsplit(":", 1)[1]
+    kind = kind_of(missing["required_format"])
     statements = json.loads(text)["Statement"]
     return any(
-        missing["action"] in it["Action"] and any(own.rsplit(":", 1)[1] == kind for own in it["Resource"])
+        missing["action"] in it["Action"] and any(kind_of(own) == kind for own in it["Resource"])
         for it in statements
         if isinstance(it["Action"], list) and isinstance(it["Resource"], list)
     )
+
+
+def kind_of(arn):
+    """Returns what kind of thing an ARN stands for, such as `vpc`."""
+    return arn.rsplit(":", 1)[1].partition("/")[0]
 
 
 def main():

@@ -7,7 +7,7 @@ use crate::place::Place;
 /// The stack's name.
 pub(crate) const STACK: &str = "apart";
 
-/// The dearest network there is, and a database in it.
+/// The dearest network there is, a database in it, and a key that encrypts what is kept.
 const DEAREST: &str = r#"
 stack:
   target: aws
@@ -19,6 +19,19 @@ resources:
       internet: gateway_per_zone
       readers: [10.1.0.0/16]
       producers: [10.3.0.0/16]
+  key:
+    ledger:
+      services: [logs]
+      deletion_window: 7d
+  bucket:
+    ledger: { key: ledger }
+  log_group:
+    ledger: { key: ledger }
+  secret:
+    ledger:
+      value_from: { public: known to all }
+      recovery_window: 0s
+      key: ledger
   parameter_group:
     ledger:
       engine_version: "17"
@@ -30,6 +43,7 @@ resources:
       name: ledger
       network: main
       parameter_group: ledger
+      key: ledger
       deletion_protection: false
       final_snapshot: true
 "#;
@@ -41,6 +55,10 @@ const CHANGES: [&[(&str, &str)]; 3] = [
         ("{ team: data, tier: gold }", "{ team: shop }"),
         ("gateway_per_zone", "one_gateway"),
         ("[10.1.0.0/16]", "[10.2.0.0/16]"),
+        (
+            "      services: [logs]",
+            "      description: what the books are locked with\n      rotation: 180d\n      services: [logs, cloudwatch]",
+        ),
         ("final_snapshot: true", "final_snapshot: true\n      backup_retention: 14d"),
         ("log_min_duration_statement: \"500\", work_mem: \"8192\"", "log_min_duration_statement: \"250\""),
     ],

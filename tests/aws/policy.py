@@ -1,7 +1,7 @@
 """Checks that the deploy policies allow each recorded request: what ministack takes a request for (action and resource) is
-judged by its evaluation of policies, the one that AUTH=true enforces; for EC2 and RDS it is what AWS asks for, each resource and
-its tags (`network.py`). Without any one statement, a request is denied whose action can be named. They allow no action but what
-is recorded, what the program's sources name, or what AWS asks for by itself; and nothing of a network or a database by the
+judged by its evaluation of policies, the one that AUTH=true enforces; for EC2, RDS and KMS it is what AWS asks for, each resource
+and its tags (`network.py`, `keys.py`). Without any one statement, a request is denied whose action can be named. They allow no action but what
+is recorded, what the program's sources name, or what AWS asks for by itself; and nothing of a network, a key or a database by the
 policies of another stack. Each is short enough for a managed policy.
 
 usage: policy.py REQUESTS.jsonl POLICY.json...
@@ -19,6 +19,7 @@ os.environ["AUTH"] = "true"
 
 from ministack.core.iam_actions import extract_iam_action, extract_resource_arn
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document, validate_policy_document
+from keys import Keys
 from network import Networks, needs_of_databases
 from wire import Request
 
@@ -33,6 +34,9 @@ IMPLIED = {
     "iam:CreateServiceLinkedRole": "when the first cluster or database of an account is made",
     "secretsmanager:CreateSecret": "also by RDS, which keeps the password of a database",
     "secretsmanager:TagResource": "also by RDS, which keeps the password of a database",
+    "kms:CreateGrant": "when a cluster or a database is made whose disks a key encrypts",
+    "kms:Decrypt": "when a secret is written or read that a key encrypts",
+    "kms:GenerateDataKey": "when a secret is written that a key encrypts",
     "kms:DescribeKey": "by RDS, for the key of that secret",
     "rds:CreateDBSnapshot": "when a database is deleted that leaves a last snapshot",
     "rds:AddTagsToResource": "when anything is made with tags",
@@ -45,6 +49,9 @@ IMPLIED = {
 # no tags, and its network's identifier is not known when the policy is written; lists have no names in them.
 OPEN = {"ec2:DeleteNetworkInterface", "rds:DescribeDBInstances", "rds:DescribeDBParameterGroups"}
 
+# What is only looked at, of any stack.
+SEEN = ("ec2:Describe", "kms:Describe", "kms:Get", "kms:List")
+
 # What actions are called whose operation has another name.
 OTHERWISE = {
     "lambda:InvokeFunction": "Invoke",
@@ -54,7 +61,7 @@ OTHERWISE = {
 }
 
 
-def needs(record, networks):
+def needs(record, networks, keys):
     """Lists what a request has to be allowed: action, resource, and what is known of it besides. Nothing where no policy is
     asked."""
     request = Request(record)
@@ -63,6 +70,8 @@ def needs(record, networks):
         return []  # Anybody may ask who they are.
     if service == "ec2":
         return networks.needs(request, record["answer"])
+    if service == "kms":
+        return keys.needs(request, record["answer"])
     if service == "rds":
         return needs_of_databases(request, f"arn:aws:rds:{REGION}:{ACCOUNT}")
     if request.operation.name == "PutMetricData":
@@ -146,10 +155,11 @@ def fill(text, names):
 
 
 def main():
-    networks, wanted, requests = Networks(REGION, ACCOUNT), collections.Counter(), collections.Counter()
+    networks, keys = Networks(REGION, ACCOUNT), Keys(REGION, ACCOUNT)
+    wanted, requests = collections.Counter(), collections.Counter()
     with open(sys.argv[1], encoding="utf-8") as file:
         for record in map(json.loads, file):
-            if found := needs(record, networks):
+            if found := needs(record, networks, keys):
                 requests[record["stack"], tuple(found)] += 1
                 wanted.update((record["stack"], it) for it in found)
     policies = Policies(sys.argv[2:])
@@ -158,11 +168,11 @@ def main():
         if not allows(policies.of(stack), (action, resource, known)):
             wrong.append(f"{action} on {resource} of the stack {stack} is denied, with {dict(known)}")
 
-    # Who may deploy one stack may do nothing to the network and the databases of another.
+    # Who may deploy one stack may do nothing to the network, the keys and the databases of another.
     foreign = 0
     for stack, found in requests:
         action = found[0][0]
-        if not action.startswith(("ec2:", "rds:")) or action in OPEN or action.startswith("ec2:Describe"):
+        if not action.startswith(("ec2:", "kms:", "rds:")) or action in OPEN or action.startswith(SEEN):
             continue
         foreign += 1
         if all(allows(policies.of("another"), it) for it in found):
@@ -180,7 +190,7 @@ def main():
                 wrong.append(f"{action} in {sid} is asked for by nothing")
     count = len(policies.document["Statement"])
     print(f"{sum(requests.values())} requests, which need {len(wanted)} permissions; each of {count} statements taken away")
-    print(f"{foreign} kinds of requests to networks and databases with the policies of another stack; {len(wrong)} mistakes")
+    print(f"{foreign} kinds of requests to networks, keys and databases with the policies of another stack; {len(wrong)} mistakes")
     print(*wrong, sep="\n", end="\n" if wrong else "")
     return 1 if wrong or not wanted or not foreign else 0
 

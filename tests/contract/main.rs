@@ -3,7 +3,7 @@
 //! `tests/fixtures/<kind>.yaml` is a whole stack with the kind in it; `<kind>.update.yaml`, where there is one, the same
 //! addresses with other values.
 //!
-//! What answers: ministack for networks, parameter groups, roles, functions, buckets, secrets, log groups, notifications and
+//! What answers: ministack for networks, parameter groups, keys, roles, functions, buckets, secrets, log groups, notifications and
 //! Glue; the local cloud's own gateway for clusters, topics, triggers, databases, alarms, dashboards, workgroups, schedules
 //! and, on PostgreSQL, schemas of Redshift; its own workspace for Databricks. States that these pass over (a NAT gateway that is pending or failed, a
 //! database that fails) are proven beside the kinds, without any peer.
@@ -36,6 +36,9 @@ const ONE_WAY: &[(&str, &str)] = &[
 
 /// Fields that show what they mean in other fields, too: who opens a way to the internet changes routes and rules by it.
 const TOGETHER: &[(&str, &[&str])] = &[("network.internet", &["internet", "routes", "security"])];
+
+/// Kinds whose deletion can be taken back for a while: what is made again is what was there.
+const COMES_BACK: &[&str] = &["key"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_keeps_the_contract() {
@@ -95,6 +98,16 @@ async fn keeps_the_contract(place: &Place, kind: &dyn Kind) -> Vec<String> {
     offences.extend(stage.down().await.map_err(|err| format!("teardown: {err}")).err());
     let after = stage.observe().await;
     offences.extend(after.found.keys().map(|it| format!("teardown leaves {it}")));
+    if COMES_BACK.contains(&kind.name()) {
+        offences.extend(stage.up().await.map_err(|err| format!("coming back: {err}")).err());
+        offences.extend(no_drift(&stage, "after it came back").await);
+        let again = stage.observe().await;
+        for (address, live) in before.found.iter().filter(|it| it.0.kind == kind.name()) {
+            let same = again.found.get(address).is_some_and(|it| it.identity.id == live.identity.id);
+            offences.extend((!same).then(|| format!("{address} did not come back: it is another one")));
+        }
+        offences.extend(stage.down().await.map_err(|err| format!("the second teardown: {err}")).err());
+    }
     for (address, live) in before.found.iter().filter(|it| it.0.kind == kind.name()) {
         let again = kind.delete(&stage.cx, &before.names[address], live).await;
         offences.extend(again.err().map(|err| format!("deleting {address} again fails: {err}")));

@@ -12,7 +12,8 @@ fn spec(value: Value) -> Database {
 }
 
 fn live(instance: types::builders::DbInstanceBuilder) -> LiveDatabase {
-    LiveDatabase { instance: instance.build(), tags: Tags::default(), secret_version: Version::Known("v".into()) }
+    let password = Password { version: Version::Known("v".into()), key: None };
+    LiveDatabase { instance: instance.build(), tags: Tags::default(), password }
 }
 
 #[test]
@@ -40,11 +41,11 @@ fn ready_means_that_functions_can_connect() {
     assert_eq!(Database::phase(&whole), Phase::Ready);
     let outputs = Database::outputs(&whole);
     assert_eq!((&*outputs["secret_arn"], &*outputs["jdbc_url"]), ("arn:s", "jdbc:postgresql://h:5432/shop"));
-    let unseen = LiveDatabase { secret_version: Version::Unseen, ..whole };
+    let unseen = LiveDatabase { password: Password::UNSEEN, ..whole };
     assert!(matches!(Database::phase(&unseen), Phase::Pending(_)), "its password cannot be seen");
     assert!(!Database::outputs(&unseen).contains_key("secret_version"));
     let denied = Error::new("secretsmanager", "DescribeSecret", Reason::Denied, "AccessDeniedException");
-    let hidden = LiveDatabase { secret_version: Version::Hidden(denied), ..unseen };
+    let hidden = LiveDatabase { password: Password { version: Version::Hidden(denied), key: None }, ..unseen };
     assert_eq!(Database::phase(&hidden), Phase::Ready, "functions can connect, whoever deploys");
     let told = hidden.secret_version(Address::new("database", "shop"));
     assert!(matches!(told, Err(KindError::Client(it)) if it.reason == Reason::Denied), "who needs it is told why not");

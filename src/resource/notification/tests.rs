@@ -55,8 +55,8 @@ fn the_shared_key_is_for_topics_without_services() {
     let alarms = json!({ "kms_key": "alias/aws/sns" });
     let flaws = spec(alarms).check();
     assert_eq!(flaws.iter().map(|it| it.at.as_str()).collect::<Vec<_>>(), ["/kms_key"]);
-    assert_eq!(spec(json!({ "publishers": [] })).key(), Some(SHARED_KEY));
-    assert_eq!(spec(json!({})).key(), None);
+    assert_eq!(spec(json!({ "publishers": [] })).usual_key(), Some(SHARED_KEY));
+    assert_eq!(spec(json!({})).usual_key(), None);
     let flaws = spec(json!({ "publishers": ["cloudwatch"], "subscriptions": { "a/b": { "email": "x" } } })).check();
     assert_eq!(flaws.iter().map(|it| it.at.as_str()).collect::<Vec<_>>(), ["/publishers/0", "/subscriptions/a~1b"]);
 }
