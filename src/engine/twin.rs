@@ -32,7 +32,7 @@ impl Twins<'_> {
     pub(super) fn refuse(&self, step: &mut Step, document: &Document) {
         let rank = |it: &Address| (!document.resources.contains_key(it), it.clone());
         let own = rank(step.moved_from.as_ref().unwrap_or(&step.address));
-        let first = self.0.get(&step.address).into_iter().flatten().find(|it| rank(**it) < own);
+        let first = self.0.get(&step.address).into_iter().flatten().find(|it| rank(it) < own);
         if let (Some(other), None) = (first, &step.refused) {
             step.refused = Some(Refusal {
                 field: None,
