@@ -36,8 +36,8 @@ pub(super) struct LiveUrl {
 
 /// The statements that let everybody call the address: nobody can use them to invoke the function past it.
 const STATEMENTS: [(&str, &str, &str, &str, &str); 2] = [
-    ("url-call", "lambda:InvokeFunctionUrl", "StringEquals", "lambda:FunctionUrlAuthType", "NONE"),
-    ("url-invoke", "lambda:InvokeFunction", "Bool", "lambda:InvokedViaFunctionUrl", "true"),
+    ("open-call", "lambda:InvokeFunctionUrl", "StringEquals", "lambda:FunctionUrlAuthType", "NONE"),
+    ("open-invoke", "lambda:InvokeFunction", "Bool", "lambda:InvokedViaFunctionUrl", "true"),
 ];
 
 /// Reads the address of a function; `None` where it has none.
