@@ -250,7 +250,9 @@ fn the_engine_names_no_kind() {
     for (_, file) in sources().into_iter().filter(|it| it.0 == "engine") {
         for (line, text) in code(&file) {
             let words: BTreeSet<&str> = text.split(|it: char| !it.is_alphanumeric() && it != '_').collect();
-            let named = kinds.iter().filter(|it| words.contains(**it) || text.contains(&format!("\"{it}")));
+            // What a map has is a key, too: the word alone means nothing.
+            let alone = |it: &str| it != "key" && words.contains(it);
+            let named = kinds.iter().filter(|it| alone(it) || text.contains(&format!("\"{it}")));
             offences.extend(named.map(|it| format!("{}:{line}: {it}", file.display())));
         }
     }

@@ -29,7 +29,7 @@ class Keys:
             self.tags[made] = given
             return [("kms:CreateKey", "*", asked), ("kms:TagResource", f"{self.prefix}:key/*", asked)]
         key = (members.get("KeyId") or members["TargetKeyId"]).rpartition("/")[2]
-        known = keys("aws:resourcetag", self.tags[key]) + asked
+        known = keys("aws:resourcetag", self.tags.get(key, {})) + asked
         found = [(f"kms:{name}", f"{self.prefix}:key/{key}", known)]
         if "AliasName" in members:
             found.append((f"kms:{name}", f"{self.prefix}:{members['AliasName']}", ()))
