@@ -6,9 +6,9 @@ lines of its own, tables in another order. It loads no data; a refresh ends afte
 
     python3 fabric.py        prints its port, serves until its standard input ends
 
-`GET /_asked` tells what it was asked, `?method=` and `?path=` what of it; `POST /_refreshes` says how all refreshes ended; `POST /_faults` takes a list of {"method", "path", "status", "body", "headers", "cut",
-"late", "skip", "times"}: whatever request fits first is answered by it instead; `skip` lets so many that fit pass, and `late` lets it
-take effect all the same.
+`GET /_asked` tells what it was asked, `?method=` and `?path=` what of it; `POST /_refreshes` says how all refreshes ended;
+`POST /_faults` takes a list of {"method", "path", "status", "body", "headers", "cut", "late", "skip", "times"}: whatever request
+fits first is answered by it instead; `skip` lets so many that fit pass, and `late` lets it take effect all the same.
 """
 
 import base64
