@@ -16,11 +16,12 @@ dashboard-check *words:
     cargo build --bin ecomctl
     python3 tests/dashboard/check.py {{ words }}
 
-# Power BI's model and report as others see them: Microsoft's report tool, pbir-utils, pbi-parsers; fabric-cicd must send what `up` sends.
+# Power BI's model and report as others see them: Microsoft's report tool, pbir-utils, pbi-parsers; an engine for DAX computes what SQL says; fabric-cicd must send what `up` sends.
 powerbi *words:
     cargo build --bin ecomctl
     test -d target/powerbi-tools || python3 -m venv target/powerbi-tools
     target/powerbi-tools/bin/pip install --quiet --require-hashes -r tests/powerbi/requirements.txt
+    target/powerbi-tools/bin/pip install --quiet --require-hashes --no-deps -r tests/powerbi/requirements-dax.txt
     npm install --silent --no-audit --no-fund --prefix target/powerbi-tools/npm @microsoft/powerbi-report-authoring-cli@0.1.4
     target/powerbi-tools/bin/python tests/powerbi/check.py --cli target/powerbi-tools/npm/node_modules/.bin/powerbi-report-author --publish {{ words }}
 

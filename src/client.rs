@@ -10,7 +10,7 @@ pub mod error;
 pub mod fabric;
 pub mod fence;
 pub mod glue;
-mod http;
+pub(crate) mod http;
 mod json;
 pub mod kafka;
 pub mod kms;

@@ -131,6 +131,9 @@ pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) format: Format,
+    /// The measure of Power BI that is the same number, where one is; the dashboard has no use for it.
+    #[serde(default, skip_serializing)]
+    pub(crate) measure: Option<Spanned<String>>,
 }
 
 /// A figure that the events cannot give.
@@ -263,7 +266,24 @@ impl Definitions {
             let help = Some("`columns` says which numbers are drawn, and how they are written");
             return Some(Flaw::new(&it.name, "there is no column to draw".to_owned(), help));
         }
-        of_sql(&self.freshness.sql)
+        self.flaw_of_measures().or_else(|| of_sql(&self.freshness.sql))
+    }
+
+    /// Finds a column whose measure is none, or is written in another way.
+    fn flaw_of_measures(&self) -> Option<Flaw> {
+        let formulas = self.formulas();
+        let columns = self.visuals.iter().flat_map(|it| &it.columns);
+        let mut linked = columns.filter_map(|it| Some((Written::from(it.format), it.measure.as_ref()?)));
+        linked.find_map(|(written, it)| match formulas.iter().find(|formula| formula.title.as_ref() == it.as_ref()) {
+            None => {
+                let help = Some("name the title of a tile or of a measure");
+                Some(Flaw::new(it, format!("there is no measure `{}`", it.as_ref()), help))
+            }
+            Some(formula) if formula.written != written => {
+                Some(Flaw::new(it, format!("`{}` is written in another format", it.as_ref()), None))
+            }
+            Some(_) => None,
+        })
     }
 }
 
@@ -351,6 +371,20 @@ mod tests {
         }
     }
 
+    /// The numbers of the dashboard that Power BI has no measure for. This list may only shrink.
+    const ALONE: [(&str, &str); 2] = [("top_categories", "products"), ("customer_segments", "orders")];
+
+    #[test]
+    fn a_number_of_the_dashboard_is_a_measure_too() {
+        let sales = sales();
+        let columns = sales.visuals.iter().flat_map(|it| it.columns.iter().map(move |column| (it, column)));
+        let alone: Vec<(&str, &str)> = columns
+            .filter(|it| it.1.measure.is_none())
+            .map(|(visual, column)| (visual.name.as_ref().as_str(), column.name.as_str()))
+            .collect();
+        assert_eq!(alone, ALONE);
+    }
+
     /// The page is checked with these numbers, so they must be of these definitions.
     #[test]
     fn the_fixture_is_of_these_definitions() {
@@ -395,6 +429,10 @@ mod tests {
         assert!(shown.contains("not one of `days`"), "{shown}");
         let shown = refused("sql = \"\"\"\nselect max(", "sql = \"\"\"\nwith x as (select 1) select max(");
         assert!(shown.contains("does not begin with `select`") && shown.contains("subquery"), "{shown}");
+        let shown = refused("measure = \"Paid orders\"", "measure = \"Paid order\"");
+        assert!(shown.contains("there is no measure `Paid order`"), "{shown}");
+        let shown = refused("measure = \"Paid orders\"", "measure = \"Net sales\"");
+        assert!(shown.contains("`Net sales` is written in another format"), "{shown}");
         let shown = refused("title = \"Sales\"\n", "");
         assert!(shown.contains("missing field `title`"), "{shown}");
     }

@@ -216,7 +216,7 @@ fn only_the_clients_of_rest_name_the_http_client() {
         .filter(|(_, file)| code(file).iter().any(|it| it.1.contains("reqwest")))
         .map(|it| it.1)
         .collect();
-    let clients = ["databricks", "databricks.rs", "fabric", "fabric.rs", "http.rs"];
+    let clients = ["databricks", "databricks.rs", "fabric", "fabric.rs", "http", "http.rs"];
     let allowed = |it: &PathBuf| clients.iter().any(|name| it.starts_with(Path::new("src/client").join(name)));
     assert!(!users.is_empty() && users.iter().all(allowed), "{users:?}");
 }

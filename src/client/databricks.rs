@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 use super::{
     Error, Reason, Result,
     fence::{Fence, Gate},
+    http::Hidden,
 };
 
 mod auth;
@@ -32,6 +33,8 @@ use send::{Body, Call, Connection};
 
 /// What errors call this service.
 const SERVICE: &str = "databricks";
+/// Who answers, for people.
+const WHOM: &str = "the workspace";
 
 /// A client of one workspace.
 pub struct Databricks {
@@ -117,16 +120,6 @@ impl Databricks {
 impl fmt::Debug for Databricks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Databricks").field("target", &self.target).finish_non_exhaustive()
-    }
-}
-
-/// A text that never shows.
-#[derive(Clone, PartialEq, Eq)]
-struct Hidden(String);
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
     }
 }
 

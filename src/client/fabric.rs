@@ -1,10 +1,15 @@
 //! A client of Microsoft Fabric's and Power BI's REST APIs, as far as semantic models and reports need them.
 //!
-//! Speaks as a service principal, with a token for each of the two APIs. It follows long-running operations and refreshes to
-//! their end, for their result is the answer. What must not arrive twice goes out once; whether it took effect is for the
-//! caller to look up. Nothing is read from the environment before the first request.
+//! Speaks as a service principal, with a token for each of the two APIs. It follows long-running operations to their end, for
+//! their result is the answer; refreshes take too long for that, and are begun and looked at. What must not arrive twice goes
+//! out once; whether it took effect is for the caller to look up. Nothing is read from the environment before the first
+//! request.
 
-use std::{env, fmt, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    env, fmt,
+    sync::{Arc, Mutex},
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::Method;
@@ -21,9 +26,11 @@ mod auth;
 mod config;
 mod fault;
 mod operation;
+mod refresh;
 mod send;
 
 pub use config::Target;
+pub use refresh::{Loading, Refresh};
 use send::{Api, Call, Connection};
 
 /// What errors call this service.
@@ -34,6 +41,8 @@ pub struct Fabric {
     target: Target,
     connection: OnceCell<Connection>,
     gate: Gate,
+    /// The refreshes that this client began.
+    begun: Mutex<BTreeSet<String>>,
 }
 
 /// What a workspace holds, as far as it is known here.
@@ -106,7 +115,7 @@ pub type Parts = Vec<(String, Vec<u8>)>;
 impl Fabric {
     /// Prepares a client. Reads nothing and sends nothing.
     pub fn new(target: Target) -> Self {
-        Self { target, connection: OnceCell::new(), gate: Gate::default() }
+        Self { target, connection: OnceCell::new(), gate: Gate::default(), begun: Mutex::default() }
     }
 
     /// Sends from now on nothing that changes anything unless the fence lets it through.
@@ -132,14 +141,14 @@ impl Fabric {
         self.operate(Call::once("CreateItem", Method::POST, Api::Fabric, &path).body(body)).await.map(drop)
     }
 
-    /// Says what an item is.
+    /// Says what an item is called, and what it is.
     ///
     /// # Errors
-    /// Says why it cannot be said.
-    pub async fn describe(&self, workspace: &str, sort: Sort, id: &str, about: &str) -> Result<()> {
+    /// Says why it cannot be said; [`Reason::Exists`] where the name is taken.
+    pub async fn describe(&self, workspace: &str, sort: Sort, id: &str, name: &str, about: &str) -> Result<()> {
         let path = format!("/v1/workspaces/{workspace}/{}/{id}", sort.path());
         let call = Call::again("UpdateItem", Method::PATCH, Api::Fabric, &path);
-        self.send(call.body(json!({ "description": about }))).await.map(drop)
+        self.send(call.body(json!({ "displayName": name, "description": about }))).await.map(drop)
     }
 
     /// Returns the parts of an item's definition.
@@ -150,7 +159,8 @@ impl Fabric {
         const OPERATION: &str = "GetDefinition";
         let path = format!("/v1/workspaces/{workspace}/{}/{id}/getDefinition?format={}", sort.path(), sort.format());
         // Asks by POST, and changes nothing.
-        let answer = self.operate(Call::again(OPERATION, Method::POST, Api::Fabric, &path).reading()).await?;
+        let call = Call::again(OPERATION, Method::POST, Api::Fabric, &path).reading();
+        let answer = self.operate(call).await?.unwrap_or_default();
         let parts: Vec<Part> = read(OPERATION, answer["definition"]["parts"].clone())?;
         let decoded = parts.into_iter().map(|it| match BASE64_STANDARD.decode(&it.payload) {
             Ok(content) => Ok((it.path, content)),
@@ -159,14 +169,16 @@ impl Fabric {
         decoded.collect()
     }
 
-    /// Replaces all parts of an item's definition.
+    /// Replaces all parts of an item's definition. Says whether that is done; it is not known where the service does not say
+    /// how to follow it.
     ///
     /// # Errors
     /// Says why it was not taken.
-    pub async fn define(&self, workspace: &str, sort: Sort, id: &str, parts: &Parts) -> Result<()> {
+    pub async fn define(&self, workspace: &str, sort: Sort, id: &str, parts: &Parts) -> Result<bool> {
         let path = format!("/v1/workspaces/{workspace}/{}/{id}/updateDefinition", sort.path());
         let body = json!({ "definition": definition(sort, parts) });
-        self.operate(Call::again("UpdateDefinition", Method::POST, Api::Fabric, &path).body(body)).await.map(drop)
+        let done = self.operate(Call::again("UpdateDefinition", Method::POST, Api::Fabric, &path).body(body)).await?;
+        Ok(done.is_some())
     }
 
     /// Deletes an item.

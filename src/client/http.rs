@@ -1,4 +1,4 @@
-//! What the clients of REST APIs have in common: one way to speak HTTP, and to wait before speaking again.
+//! What the clients of REST APIs have in common: one way to speak HTTP, to wait before speaking again, to get tokens.
 
 use std::time::Duration;
 
@@ -6,6 +6,14 @@ use rand::RngExt as _;
 use reqwest::Client;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt as _;
+
+mod send;
+#[cfg(test)]
+pub(crate) mod testing;
+mod token;
+
+pub(super) use send::{Answer, Ask, Terms, send};
+pub(super) use token::{Authority, Hidden, Kept, PATIENCE as TOKEN_PATIENCE, Token, grant};
 
 /// The longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -87,14 +95,4 @@ fn is_loopback(host: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_leave_this_machine_over_tls_alone() {
-        let open = client(&["http://example.com"]).expect_err("in the clear");
-        assert!(open.contains("in the clear"), "{open}");
-        client(&["http://127.0.0.1:1/x", "http://localhost"]).expect("here");
-        client(&["http://127.0.0.1:1", "https://example.com"]).expect_err("mixed");
-    }
-}
+mod tests;

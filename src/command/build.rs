@@ -40,7 +40,7 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     stack: StackArg,
-    /// Build only what this resource deploys
+    /// Build only what this resource deploys; of a model or a report, the project that Power BI opens
     #[arg(long, value_name = "ADDRESS")]
     only: Option<Address>,
     /// Write the project of a model into this folder [default: target/powerbi/STACK/NAME]

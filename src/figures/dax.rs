@@ -41,7 +41,9 @@ pub(crate) enum Target {
 /// # Errors
 /// The first thing that cannot be read.
 pub(crate) fn references(text: &str) -> Result<Vec<Reference>, Fault> {
-    let mut parser = Parser { words: words(text)?, at: 0, end: text.len(), known: Vec::new(), found: Vec::new() };
+    let last = text.char_indices().next_back().map_or(0, |it| it.0);
+    let end = last..text.len();
+    let mut parser = Parser { words: words(text)?, at: 0, end, depth: 0, known: Vec::new(), found: Vec::new() };
     parser.expression()?;
     match parser.peek() {
         None => Ok(parser.found),
@@ -60,13 +62,18 @@ pub(crate) fn field(text: &str) -> Option<Target> {
     (!text.is_empty() && !text.contains('[')).then(|| Target::Measure(text.to_owned()))
 }
 
+/// How deep a formula may be nested: deeper than any that a person writes.
+const DEEPEST: usize = 100;
+
 /// What joins two values.
 const OPERATORS: [&str; 15] = ["=", "==", "<>", "<", ">", "<=", ">=", "&&", "||", "&", "+", "-", "*", "/", "^"];
 
 struct Parser {
     words: Vec<(Word, Range<usize>)>,
     at: usize,
-    end: usize,
+    /// The last letter.
+    end: Range<usize>,
+    depth: usize,
     /// The variables in sight.
     known: Vec<String>,
     found: Vec<Reference>,
@@ -101,14 +108,23 @@ impl Parser {
                 Fault { span: span.clone(), message: format!("expected {wanted}, found {}", word.shown()) }
             }
             None => {
-                let span = self.end.saturating_sub(1)..self.end;
-                Fault { span, message: format!("expected {wanted}, found the end of the formula") }
+                Fault { span: self.end.clone(), message: format!("expected {wanted}, found the end of the formula") }
             }
         }
     }
 
     /// `VAR name = … RETURN …`, or one value.
     fn expression(&mut self) -> Result<(), Fault> {
+        if self.depth == DEEPEST {
+            return Err(Fault { message: format!("nested more than {DEEPEST} deep"), ..self.unexpected("") });
+        }
+        self.depth += 1;
+        let done = self.inner();
+        self.depth -= 1;
+        done
+    }
+
+    fn inner(&mut self) -> Result<(), Fault> {
         let outside = self.known.len();
         while self.is_name("VAR") {
             self.at += 1;

@@ -52,10 +52,49 @@ pub(crate) struct Column {
     pub(crate) key: bool,
     /// How values are written, as Power BI says it.
     #[serde(default)]
-    pub(crate) format: Option<String>,
-    /// What values are, as Power BI says it, such as `Country`.
+    pub(crate) format: Option<Spanned<String>>,
+    /// What values are, such as `Country`.
     #[serde(default)]
-    pub(crate) category: Option<String>,
+    pub(crate) category: Option<Category>,
+}
+
+/// What values of a column are, as Power BI calls it: so it draws places on maps and follows addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) enum Category {
+    Address,
+    Barcode,
+    City,
+    Continent,
+    Country,
+    County,
+    ImageUrl,
+    Latitude,
+    Longitude,
+    Place,
+    PostalCode,
+    StateOrProvince,
+    WebUrl,
+}
+
+impl Category {
+    /// As Power BI writes it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Address => "Address",
+            Self::Barcode => "Barcode",
+            Self::City => "City",
+            Self::Continent => "Continent",
+            Self::Country => "Country",
+            Self::County => "County",
+            Self::ImageUrl => "ImageUrl",
+            Self::Latitude => "Latitude",
+            Self::Longitude => "Longitude",
+            Self::Place => "Place",
+            Self::PostalCode => "PostalCode",
+            Self::StateOrProvince => "StateOrProvince",
+            Self::WebUrl => "WebUrl",
+        }
+    }
 }
 
 /// A table that Power BI computes.
@@ -104,7 +143,7 @@ pub(crate) struct Join {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
     pub(crate) name: Spanned<String>,
-    pub(crate) title: String,
+    pub(crate) title: Spanned<String>,
     #[serde(rename = "visual", default)]
     pub(crate) visuals: Vec<Visual>,
 }

@@ -5,38 +5,43 @@
 //! by measure, for the service writes definitions in its own way. Items carry no tags; whose a model is, and which data
 //! were loaded, stands in its description.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use futures::future::{try_join, try_join_all};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Objection, Outputs, Resource, Result, Scope, Table,
-    touched,
+    Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Objection, Outputs, Phase, Resource, Result, Scope,
+    Table, touched,
 };
 use crate::{
     address::{Address, Kinded, Name, Ref},
     client::{
         Error,
-        fabric::{DataConnection, Details, Item, Parts, Sort},
+        fabric::{Details, Loading, Parts, Sort},
     },
     template::Templates,
 };
 
 mod check;
 mod design;
+mod lake;
+mod live;
 pub(super) mod mark;
 pub(crate) mod project;
 mod read;
 mod tmdl;
 
 pub(crate) use design::{Design, design, read_spec};
+pub use live::LiveModel;
+pub(super) use live::{find, received};
 use mark::Mark;
 
 /// What stands for the data of a model that is refreshed by others.
 const UNREFRESHED: &str = "unrefreshed";
+/// Who loads them then.
+const OTHERS: &str = "by others";
 
 /// A semantic model: tables of the lake and the figures over them, as Power BI's reports ask for them.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -109,26 +114,6 @@ pub enum Mode {
     Import,
     /// Asked for each time.
     DirectQuery,
-}
-
-/// A model as the workspace has it.
-#[derive(Debug)]
-pub struct LiveModel {
-    workspace: String,
-    item: Item,
-    definition: Value,
-    connections: Vec<DataConnection>,
-}
-
-impl LiveModel {
-    /// Its identifier.
-    pub(crate) fn id(&self) -> &str {
-        &self.item.id
-    }
-
-    fn mark(&self) -> Option<Mark> {
-        Mark::read(&self.item.description)
-    }
 }
 
 fn usual() -> String {
@@ -208,7 +193,10 @@ impl<'a> Ground<'a> {
 impl Resource for Model {
     const FIELDS: &'static [(&'static str, Field)] = &[("connection", Field::Defaulted)];
     const LISTED: bool = false;
-    const OUTPUTS: &'static [&'static str] = &["id", "name", "workspace"];
+    const OUTPUTS: &'static [&'static str] = &["data", "id", "name", "workspace"];
+    // As long as the service itself lets a refresh of a small model take.
+    const PATIENCE: Duration = Duration::from_hours(2);
+    const RENAMES: bool = true;
     type Live = LiveModel;
 
     fn physical_name(&self, scope: &Scope, name: &str) -> String {
@@ -217,6 +205,13 @@ impl Resource for Model {
 
     fn check(&self) -> Vec<Flaw> {
         let mut flaws = workspace_flaws("model", self.workspace.as_deref());
+        flaws.extend(self.source.flaws());
+        if let Some(i) =
+            (0..self.tables.len()).find(|i| self.tables[..*i].iter().any(|it| it.name == self.tables[*i].name))
+        {
+            flaws
+                .push(Flaw::new(format!("/tables/{i}"), format!("table `{}` stands there twice", self.tables[i].name)));
+        }
         if self.tables.is_empty() {
             flaws.push(Flaw::new("/tables", "a model needs tables").help("name tables of the stack: `[daily_sales]`"));
         }
@@ -228,8 +223,10 @@ impl Resource for Model {
     }
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
-        let mut definition = read::shown(&tmdl::parts(&self.design(cx, "model")?));
-        definition["data"] = self.data(&definition).into();
+        let parts = tmdl::parts(&self.design(cx, "model")?);
+        let mut definition = read::shown(&parts);
+        definition["data"] = self.data(&parts).into();
+        definition["loaded"] = if self.refresh { true.into() } else { OTHERS.into() };
         let workspace = self.workspace.clone().unwrap_or_default();
         let mut desired = Desired::default().with("workspace", workspace).with("definition", definition);
         if let Some(it) = &self.connection {
@@ -239,26 +236,35 @@ impl Resource for Model {
     }
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveModel>>> {
-        let found = find(cx, Sort::Model, names).await?;
-        let lives = found.into_iter().map(|it| async {
-            let Some((workspace, item)) = it else { return Ok(None) };
-            let both = try_join(
-                cx.fabric.definition(&workspace, Sort::Model, &item.id),
-                cx.fabric.connections(&workspace, &item.id),
-            );
-            let Some((parts, connections)) = Error::missing_is_none(both.await)? else { return Ok(None) };
-            Ok(Some(LiveModel { workspace, item, definition: read::shown(&received(parts)), connections }))
-        });
-        try_join_all(lives).await
+        live::read(cx, names).await
     }
 
     fn observed(live: &LiveModel) -> Value {
         let mut definition = live.definition.clone();
-        if let Some(data) = live.mark().and_then(|it| it.data) {
-            definition["data"] = data.into();
-        }
+        let (data, loaded) = live.data();
+        definition["data"] = data.into();
+        definition["loaded"] = loaded;
         let bound = live.connections.iter().find_map(|it| it.id.as_deref()).map(str::to_lowercase);
-        json!({ "workspace": live.workspace, "definition": definition, "connection": bound })
+        json!({
+            "workspace": live.workspace,
+            "definition": definition,
+            "connection": bound,
+            // Only there when something is wrong.
+            "name": live.misnamed,
+        })
+    }
+
+    /// Another refresh than the one that was asked for counts, too: the service takes one at a time.
+    fn phase(live: &LiveModel) -> Phase {
+        match &live.loading {
+            Some(Loading::Running) => Phase::Pending("loading its data".to_owned()),
+            Some(Loading::Failed(why)) if live.began => Phase::Failed(format!(
+                "{} is published, and its refresh failed: {why}. Mend what it says (the gateway, its DSN, what they may \
+                 read), then run the same command again; `refresh: false` leaves refreshing to a schedule",
+                live.item.display_name
+            )),
+            _ => Phase::Ready,
+        }
     }
 
     fn identity(live: &LiveModel) -> Identity {
@@ -267,7 +273,15 @@ impl Resource for Model {
 
     fn outputs(live: &LiveModel) -> Outputs {
         let (id, name) = (live.item.id.clone(), live.item.display_name.clone());
-        Outputs::from([("id", id), ("name", name), ("workspace", live.workspace.clone())])
+        let data = match (live.data(), live.unwritten.join(", ")) {
+            ((Some(it), _), _) if it == UNREFRESHED => "left to the workspace's schedule".to_owned(),
+            (_, missing) if !missing.is_empty() => {
+                format!("none to load yet: no run has written {missing}; run the job, then `up` again")
+            }
+            ((_, Value::Bool(true)), _) => "loaded".to_owned(),
+            _ => "not loaded".to_owned(),
+        };
+        Outputs::from([("data", data), ("id", id), ("name", name), ("workspace", live.workspace.clone())])
     }
 
     fn objections(&self, _cx: &Cx, _live: &LiveModel, changes: &[Change]) -> Vec<Objection> {
@@ -282,38 +296,46 @@ impl Resource for Model {
         Ok(cx.fabric.create(workspace, Sort::Model, display, &about, &parts).await?)
     }
 
+    /// Begins to load data, and leaves it to the next update to write down that they are loaded.
     async fn update(&self, cx: &Cx, name: &Name, live: &LiveModel, changes: &[Change]) -> Result<()> {
-        let (workspace, id) = (live.workspace.as_str(), live.id());
+        let (workspace, id, display) = (live.workspace.as_str(), live.id(), place(&name.physical).1);
         let touched = touched(changes);
-        let mut mark = Mark { data: live.mark().and_then(|it| it.data), ..Mark::of(&name.owner) };
-        if touched.contains("tags") {
-            cx.fabric.describe(workspace, Sort::Model, id, &mark.to_string()).await?;
+        let was = live.mark();
+        let mut mark = Mark { owner: name.owner.clone(), ..was.clone().unwrap_or_else(|| Mark::of(&name.owner)) };
+        let describe =
+            async |mark: &Mark| cx.fabric.describe(workspace, Sort::Model, id, display, &mark.to_string()).await;
+        let is_data = |it: &Change| ["definition.data", "definition.loaded"].contains(&it.field.as_str());
+        let (loads, defines) =
+            (changes.iter().any(is_data), changes.iter().any(|it| it.is("definition") && !is_data(it)));
+        let parts = tmdl::parts(&self.design(cx, display)?);
+        let data = self.data(&parts);
+        let done = live.loading == Some(Loading::Done) && live.asks == data && !defines;
+        // Whoever finds the definition as it shall be must not take what others made it load for its data.
+        if loads && !done && mark.data.as_ref() == Some(&data) {
+            (mark.data, mark.refresh) = (None, None);
         }
-        let design = self.design(cx, &live.item.display_name)?;
-        let parts = tmdl::parts(&design);
-        let data = self.data(&read::shown(&parts));
-        let defines = changes.iter().any(|it| it.is("definition") && it.field != "definition.data");
-        if defines {
-            cx.fabric.define(workspace, Sort::Model, id, &sent(parts)).await?;
+        if touched.contains("tags") || touched.contains("name") || was.as_ref() != Some(&mark) {
+            describe(&mark).await?;
+        }
+        if defines && !cx.fabric.define(workspace, Sort::Model, id, &sent(parts)).await? {
+            // Nobody knows whether it is there yet.
+            return Ok(());
         }
         // Another source is not reached through what the former one was bound to.
         if let Some(it) = self.connection.as_deref().filter(|_| defines || touched.contains("connection")) {
             self.bind(cx, live, it).await?;
         }
-        if mark.data.as_deref() != Some(&data) {
-            let failed = if self.refresh { cx.fabric.refresh(workspace, id).await? } else { None };
-            if let Some(why) = failed {
-                return Err(KindError::Refused {
-                    message: format!("{} is published, and its refresh failed: {why}", live.item.display_name),
-                    help: "mend what it says (tables that no run has written yet, the gateway, its DSN), then run the same \
-                           command again; `refresh: false` leaves refreshing to a schedule"
-                        .to_owned(),
-                });
-            }
-            mark.data = Some(data);
-            cx.fabric.describe(workspace, Sort::Model, id, &mark.to_string()).await?;
+        if !loads {
+            return Ok(());
         }
-        Ok(())
+        (mark.data, mark.refresh) = if !self.refresh || done {
+            (Some(data), None)
+        } else if live.unwritten.is_empty() {
+            (Some(data), Some(cx.fabric.refresh(workspace, id).await?))
+        } else {
+            (None, None)
+        };
+        Ok(describe(&mark).await?)
     }
 
     async fn delete(cx: &Cx, _name: &Name, live: &LiveModel) -> Result<()> {
@@ -331,8 +353,8 @@ impl Model {
     }
 
     /// What identifies the data that the model shall hold.
-    fn data(&self, shown: &Value) -> String {
-        if self.refresh { read::data(shown) } else { UNREFRESHED.to_owned() }
+    fn data(&self, parts: &[Part]) -> String {
+        if self.refresh { read::data(parts) } else { UNREFRESHED.to_owned() }
     }
 
     /// Binds every source of the model to the connection: it has one.
@@ -353,6 +375,22 @@ impl Model {
 }
 
 impl Source {
+    /// What can be in no query and no DSN.
+    fn flaws(&self) -> Vec<Flaw> {
+        let texts: Vec<(&str, &str)> = match self {
+            Self::Athena(it) => vec![("athena/dsn", &it.dsn), ("athena/catalog", &it.catalog)],
+            Self::Redshift(it) => vec![
+                ("redshift/server", &it.server),
+                ("redshift/database", &it.database),
+                ("redshift/schema", &it.schema),
+            ],
+        };
+        let wrong = |it: &str| it.trim().is_empty() || it.trim() != it || it.contains(char::is_control);
+        let flaw =
+            |(at, it): &(&str, &str)| Flaw::new(format!("/source/{at}"), format!("`{}` is no name", it.escape_debug()));
+        texts.iter().filter(|it| wrong(it.1)).map(flaw).collect()
+    }
+
     /// As Fabric names the source: what it is, and where.
     pub(crate) fn details(&self) -> Details {
         let (sort, path) = match self {
@@ -400,30 +438,6 @@ pub(super) fn moved(changes: &[Change]) -> Vec<Objection> {
         help: "take it out of the file, run `up`, and put it back with the new workspace".to_owned(),
     };
     changes.iter().filter(|it| it.is("workspace")).map(object).collect()
-}
-
-/// Finds items by identifier, else by name, with one list for each workspace.
-pub(super) async fn find(cx: &Cx, sort: Sort, names: &[Name]) -> Result<Vec<Option<(String, Item)>>> {
-    let mut lists: BTreeMap<&str, Vec<Item>> = BTreeMap::new();
-    for it in names {
-        lists.entry(place(&it.physical).0).or_default();
-    }
-    let all = lists.keys().map(|it| async move { Ok::<_, Error>((*it, cx.fabric.items(it, sort).await?)) });
-    let lists: BTreeMap<&str, Vec<Item>> = try_join_all(all).await?.into_iter().collect();
-    let found = |name: &Name| {
-        let (workspace, display) = place(&name.physical);
-        let items = lists.get(workspace)?;
-        let known = items.iter().find(|it| name.id.as_deref() == Some(&it.id));
-        let item = known.or_else(|| items.iter().find(|it| it.display_name == display))?;
-        Some((workspace.to_owned(), item.clone()))
-    };
-    Ok(names.iter().map(found).collect())
-}
-
-/// Makes texts of what the service sent; what is no text, such as a picture, is none of ours.
-pub(super) fn received(parts: Parts) -> Vec<Part> {
-    let text = |(path, content)| Some(Part { path, text: String::from_utf8(content).ok()? });
-    parts.into_iter().filter_map(text).collect()
 }
 
 #[cfg(test)]

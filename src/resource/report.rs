@@ -46,6 +46,8 @@ pub struct Report {
 pub struct LiveReport {
     workspace: String,
     item: Item,
+    /// As the workspace lists it, where that is not its name.
+    misnamed: Option<String>,
     parts: Vec<Part>,
 }
 
@@ -59,6 +61,7 @@ impl Resource for Report {
     const FIELDS: &'static [(&'static str, Field)] = &[];
     const LISTED: bool = false;
     const OUTPUTS: &'static [&'static str] = &["id", "name", "url"];
+    const RENAMES: bool = true;
     type Live = LiveReport;
 
     fn physical_name(&self, scope: &Scope, name: &str) -> String {
@@ -87,16 +90,24 @@ impl Resource for Report {
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveReport>>> {
         let found = model::find(cx, Sort::Report, names).await?;
-        let lives = found.into_iter().map(|it| async {
+        let lives = found.into_iter().zip(names).map(|(it, name)| async move {
             let Some((workspace, item)) = it else { return Ok(None) };
             let parts = Error::missing_is_none(cx.fabric.definition(&workspace, Sort::Report, &item.id).await)?;
-            Ok(parts.map(|it| LiveReport { workspace, item, parts: model::received(it) }))
+            let shall = model::place(&name.physical).1;
+            let misnamed = (item.display_name != shall).then(|| item.display_name.clone());
+            Ok(parts.map(|it| LiveReport { workspace, item, misnamed, parts: model::received(it) }))
         });
         try_join_all(lives).await
     }
 
     fn observed(live: &LiveReport) -> Value {
-        json!({ "workspace": live.workspace, "definition": shown(&live.parts), "model": bound(&live.parts) })
+        json!({
+            "workspace": live.workspace,
+            "definition": shown(&live.parts),
+            "model": bound(&live.parts),
+            // Only there when something is wrong.
+            "name": live.misnamed,
+        })
     }
 
     fn identity(live: &LiveReport) -> Identity {
@@ -122,9 +133,9 @@ impl Resource for Report {
 
     async fn update(&self, cx: &Cx, name: &Name, live: &LiveReport, changes: &[Change]) -> Result<()> {
         let touched = touched(changes);
-        if touched.contains("tags") {
-            let about = Mark::of(&name.owner).to_string();
-            cx.fabric.describe(&live.workspace, Sort::Report, &live.item.id, &about).await?;
+        if touched.contains("tags") || touched.contains("name") {
+            let (shall, about) = (model::place(&name.physical).1, Mark::of(&name.owner).to_string());
+            cx.fabric.describe(&live.workspace, Sort::Report, &live.item.id, shall, &about).await?;
         }
         if touched.contains("definition") || touched.contains("model") {
             let model = cx.live(&self.model)?;
@@ -156,7 +167,10 @@ impl Report {
         let names: Vec<&str> = design.pages.iter().map(|it| it.name.as_ref().as_str()).collect();
         Err(KindError::Refused {
             message: format!("`pages` of {who} names `{it}`, which the model's layout does not have"),
-            help: format!("its pages are: {}", names.join(", ")),
+            help: match names.len() {
+                0 => "it has no page".to_owned(),
+                _ => format!("its pages are: {}", names.join(", ")),
+            },
         })
     }
 }

@@ -181,6 +181,11 @@ impl Table {
         Ok((self.table().to_owned(), it.comment, it.columns.into_iter().chain(it.partitions).collect()))
     }
 
+    /// Returns where its rows lie: the bucket, as the stack calls it, and the prefix.
+    pub(super) fn place(&self) -> (&str, &str) {
+        (&self.bucket.0.name, &self.prefix)
+    }
+
     fn table(&self) -> &str {
         self.prefix.rsplit('/').next().unwrap_or_default()
     }

@@ -299,6 +299,24 @@ impl Words<'_> {
             };
             return vec![it];
         }
+        // Each key is one of several, and there may be one: what a file below says stays unless it is taken away.
+        let takes = |key: &&String| {
+            let refuses_others = |it: &ValidationError<'_>| match it.kind() {
+                Reason::AdditionalProperties { unexpected } => {
+                    it.instance_path().as_str() == at && !unexpected.contains(*key)
+                }
+                _ => false,
+            };
+            rest.iter().any(|branch| branch.iter().any(refuses_others))
+        };
+        let taken: Vec<&str> =
+            value.as_object().into_iter().flat_map(|it| it.keys().filter(takes)).map(String::as_str).collect();
+        if let [first, .., last] = taken[..] {
+            let message = format!("{} is {}, and can be only one of them", self.name(at), list(&taken));
+            let help = format!("take the other away: `{first}: null`");
+            let it = finding(at, Code::InvalidValue, message, "one too many", Some(help));
+            return vec![Finding { key: Some(last.to_owned()), ..it }];
+        }
         // Whoever wrote `{sql: {…}}` meant the variant `sql`: its errors lie within.
         let depth = |it: &ValidationError<'_>| it.instance_path().as_str().len();
         let shallow = |it: &&Vec<ValidationError<'_>>| it.iter().filter(|it| depth(it) <= at.len()).count();

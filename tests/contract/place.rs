@@ -3,9 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,10 +28,13 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+#[path = "../powerbi/stand_in.rs"]
+mod stand_in;
+
 /// A local cloud of the tests' own, and what stands in for Fabric, which it does not have.
 pub(crate) struct Place {
     endpoints: Endpoints,
-    fabric: Fabricated,
+    fabric: stand_in::Process,
     dir: TempDir,
 }
 
@@ -50,7 +52,7 @@ impl Place {
         let home = Home::with_program(dir.path(), Path::new(env!("CARGO_BIN_EXE_ecomctl"))).expect("a home");
         let home = home.with_software(&scratch().join("software")).expect("software").with_free_ports();
         let endpoints = local::ensure(&home, &|it| eprintln!("{} {}", it.part, it.message)).await.expect("starts");
-        Self { endpoints, fabric: Fabricated::start(), dir }
+        Self { endpoints, fabric: stand_in::Process::start(), dir }
     }
 
     /// Loads a fixture as the stack of this name.
@@ -97,31 +99,6 @@ impl Place {
         };
         let file = self.dir.path().join(format!("{name}.json"));
         Stage { stack, cx, store: Arc::new(FileStore::new(&file)), file }
-    }
-}
-
-/// Fabric and Power BI as `tests/powerbi/fabric.py` plays them.
-struct Fabricated {
-    child: Child,
-    url: String,
-}
-
-impl Fabricated {
-    fn start() -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/powerbi/fabric.py");
-        let mut child = Command::new("python3");
-        let child = child.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = child.spawn().expect("python3 runs");
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut url).expect("it says where it is");
-        Self { child, url: url.trim().to_owned() }
-    }
-}
-
-impl Drop for Fabricated {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
 

@@ -28,6 +28,11 @@ def money(it):
     return round(it, 2)
 
 
+def columns(visual):
+    """Those of a visual, without what Power BI alone is told."""
+    return [{key: it[key] for key in it if key != "measure"} for it in visual.get("columns", [])]
+
+
 def days():
     return [FIRST + datetime.timedelta(days=it) for it in range(150)]
 
@@ -110,7 +115,7 @@ def main():
         "freshness": {**defined["freshness"], "answer": {"rows": [fresh]}},
         # What Power BI computes is none of the page's.
         "tiles": [{**{key: it[key] for key in it if key != "dax"}, "answer": {"rows": answers[it["name"]]}} for it in defined["tile"]],
-        "visuals": [{"columns": [], **it, "answer": {"rows": answers[it["name"]]}} for it in defined["visual"]],
+        "visuals": [{"columns": columns(it), **{key: it[key] for key in it if key != "columns"}, "answer": {"rows": answers[it["name"]]}} for it in defined["visual"]],
         "absent": defined["absent"],
     }
     (HERE / "numbers.json").write_text(text(numbers), encoding="utf-8")

@@ -1,5 +1,5 @@
 //! From rows to answers: the job's gold tables, as SQL reads them from the lake, equal what PostgreSQL computes from the
-//! core tables with queries that share no code with the job (`notebooks/tests/oracle`).
+//! core tables with queries that share no code with the job (`notebooks/tests/oracle`). So do the dashboard's numbers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio_postgres::Client;
 
 use crate::{
+    figures,
     order::turn,
     place::{PATIENCE, Place, UNTIL, copied},
     watched,
@@ -22,14 +23,17 @@ use crate::{
 /// The lake of the stack `local`.
 const BUCKET: &str = "local-lake-000000000000";
 
+/// The contracts of tables, by name.
+pub(crate) type Contracts = BTreeMap<String, Contract>;
+
 /// A table of a contract, as far as it matters here.
 #[derive(Deserialize)]
-struct Contract {
-    columns: Vec<Column>,
+pub(crate) struct Contract {
+    pub(crate) columns: Vec<Column>,
 }
 
 #[derive(Deserialize)]
-struct Column {
+pub(crate) struct Column {
     name: String,
     r#type: String,
 }
@@ -62,6 +66,8 @@ async fn gold_is_what_the_database_says() {
     database.batch_execute(&change).await.expect("changed");
     let second = medallion(&place).await;
     agree(&place, &database, &second).await;
+    let contracts = serde_json::from_str(&text("src/ecom_pipeline/contracts/gold.json")).expect("contracts");
+    figures::agree(&place, &database, &contracts, &second).await;
 
     let failed = place.run(["query", "local", "select * from gold.daily_sale"]).await.expect_err("no such table");
     assert!(failed.contains("daily_sale") && failed.contains("does not exist"), "{failed}");
@@ -98,10 +104,10 @@ async fn medallion(place: &Place) -> String {
 
 /// Compares every gold table, read through Athena's API, with the oracle's.
 async fn agree(place: &Place, database: &Client, as_of: &str) {
-    let contracts: BTreeMap<String, Contract> =
+    let contracts: Contracts =
         serde_json::from_str(&text("src/ecom_pipeline/contracts/gold.json")).expect("a contract");
     assert_eq!(contracts.len(), 6);
-    for (table, contract) in contracts {
+    for (table, contract) in &contracts {
         // It tells of the runs, not of the orders.
         let columns: Vec<_> = contract.columns.iter().filter(|it| it.name != "gold_at").collect();
         let names: Vec<_> = columns.iter().map(|it| it.name.as_str()).collect();
@@ -109,9 +115,8 @@ async fn agree(place: &Place, database: &Client, as_of: &str) {
         let found = place.run(["query", "local", &sql, "--csv", "--limit", "0"]).await.expect("rows");
         let found: BTreeSet<_> = found.lines().skip(1).map(str::to_owned).collect();
 
-        let oracle = text(&format!("tests/oracle/{table}.sql")).replace("$1", &format!("'{as_of}'"));
         let shown: Vec<_> = columns.iter().map(|it| it.shown()).collect();
-        let oracle = oracle.trim_end().trim_end_matches(';');
+        let oracle = oracle(table, as_of);
         let expected = copied(
             database,
             &format!("COPY (SELECT {} FROM ({oracle}) AS oracle) TO STDOUT (FORMAT csv)", shown.join(", ")),
@@ -124,7 +129,23 @@ async fn agree(place: &Place, database: &Client, as_of: &str) {
     }
 }
 
+/// Returns the query by which PostgreSQL says what a table of gold holds.
+pub(crate) fn oracle(table: &str, as_of: &str) -> String {
+    let oracle = text(&format!("tests/oracle/{table}.sql")).replace("$1", &format!("'{as_of}'"));
+    oracle.trim_end().trim_end_matches(';').to_owned()
+}
+
 impl Column {
+    /// What PostgreSQL keeps of the column: values as the lake does. When a run wrote is nothing that it knows.
+    pub(crate) fn stored(&self) -> String {
+        let Self { name, r#type } = self;
+        match (name.as_str(), r#type.strip_prefix("decimal")) {
+            ("gold_at", _) => "now() AS gold_at".to_owned(),
+            (_, Some(scale)) => format!("{name}::numeric{scale} AS {name}"),
+            (_, None) => name.clone(),
+        }
+    }
+
     /// How PostgreSQL writes the column as Athena does.
     fn shown(&self) -> String {
         let Self { name, r#type } = self;

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 mod agreement;
+mod figures;
 mod killed;
 mod lake;
 mod notebooks;

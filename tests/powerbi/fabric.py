@@ -2,12 +2,13 @@
 
 It keeps items in memory and says what the services would refuse: names that are taken, parts that are missing, a report without
 its model, a connection to another source, the token of the other API. Definitions come back as the service writes them: with
-lines of its own, tables in another order. It loads no data; a refresh ends after a look.
+lines of its own, tables in another order. It loads no data; a refresh ends after some looks.
 
     python3 fabric.py        prints its port, serves until its standard input ends
 
-`GET /_asked` tells what it was asked; `POST /_faults` takes a list of {"method", "path", "status", "body", "headers", "cut",
-"times"}: whatever request fits first is answered by it instead.
+`GET /_asked` tells what it was asked, `?method=` and `?path=` what of it; `POST /_refreshes` says how all refreshes ended;
+`POST /_faults` takes a list of {"method", "path", "status", "body", "headers", "cut", "late", "skip", "times"}: whatever request
+fits first is answered by it instead; `skip` lets so many that fit pass, and `late` lets it take effect all the same.
 """
 
 import base64
@@ -25,6 +26,8 @@ SCOPES = {
 }
 SORTS = {"semanticModels": "SemanticModel", "reports": "Report"}
 PAGE = 2
+# How often a refresh is looked at before it is over.
+LOOKS = 3
 
 
 class Refused(Exception):
@@ -99,6 +102,10 @@ class World:
                 return self.create(workspace, SORTS.get(section) or body["type"], body)
             case ["PATCH", "v1", "workspaces", workspace, section, id]:
                 it = self.item(workspace, id, SORTS.get(section))
+                taken = {other["displayName"] for other in self.of(workspace, it["type"]) if other is not it}
+                if body.get("displayName") in taken:
+                    raise Refused(400, "ItemDisplayNameAlreadyInUse", f"'{body['displayName']}' is taken")
+                it["displayName"] = body.get("displayName", it["displayName"])
                 it["description"] = body.get("description", it["description"])
                 if len(it["description"]) > 256:
                     raise Refused(400, "InvalidInput", "the description is too long")
@@ -155,8 +162,10 @@ class World:
             case ["GET", "v1.0", "myorg", "groups", workspace, "datasets", id, "refreshes"]:
                 mine = self.refreshes.get(id, [])
                 for it in mine:
+                    if it.get("fixed"):
+                        continue
                     it["looks"] += 1
-                    it["status"] = "Completed" if it["looks"] > 1 else "Unknown"
+                    it["status"] = "Completed" if it["looks"] > LOOKS else "Unknown"
                 return 200, {"value": mine}, {"Retry-After": "0"}
         raise Refused(404, "EndpointNotFound", f"{method} {path}")
 
@@ -203,7 +212,13 @@ class Answerer(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         world = self.world
         if url.path == "/_asked":
-            return self.send(200, world.asked, {})
+            wanted = {key: values[0] for key, values in parse_qs(url.query).items()}
+            fits = lambda it: it["method"] == wanted.get("method", it["method"]) and re.search(wanted.get("path", ""), it["path"])
+            return self.send(200, [it for it in world.asked if fits(it)], {})
+        if url.path == "/_refreshes":
+            for it in [it for mine in world.refreshes.values() for it in mine]:
+                it.update(json.loads(raw), fixed=True)
+            return self.send(200, None, {})
         if url.path == "/_faults":
             world.faults = json.loads(raw)
             return self.send(200, None, {})
@@ -216,7 +231,10 @@ class Answerer(BaseHTTPRequestHandler):
         with world.lock:
             world.asked.append({"method": self.command, "path": self.path, "body": body})
             for it in world.faults:
-                if it["times"] > 0 and it["method"] == self.command and re.search(it["path"], self.path):
+                if it["times"] > 0 and it.get("method", self.command) == self.command and re.search(it["path"], self.path):
+                    if it.get("skip", 0) > 0:
+                        it["skip"] -= 1
+                        continue
                     it["times"] -= 1
                     if it.get("late"):
                         self.attempt(url, body)

@@ -1,26 +1,19 @@
 //! Who is speaking: a personal access token as it is, or one that a service principal gets and renews.
 
-use std::time::{Duration, Instant};
-
 use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use super::{
-    Hidden, SERVICE,
+    SERVICE, WHOM,
     config::{Config, Credentials},
     fault,
-    send::unsent,
-    unusable,
 };
-use crate::client::{Error, Reason, Result, patience};
-
-/// A token counts as expired so long before it is.
-const EARLY: Duration = Duration::from_secs(40);
-/// A token that lives long is renewed so long before its end.
-const RENEW: Duration = Duration::from_mins(20);
-/// The longest that an answer about tokens may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+use crate::client::{
+    Error, Reason, Result,
+    http::{self, Hidden, Kept},
+    patience,
+};
 
 /// What authorizes requests.
 #[derive(Debug)]
@@ -37,7 +30,7 @@ pub(super) struct Principal {
     id: String,
     secret: Hidden,
     place: OnceCell<Place>,
-    token: Mutex<Option<Token>>,
+    token: Kept,
 }
 
 /// Where tokens come from.
@@ -45,14 +38,6 @@ pub(super) struct Principal {
 pub(super) struct Place {
     endpoint: String,
     workspace_id: Option<String>,
-}
-
-/// A token with its life.
-#[derive(Debug)]
-pub(super) struct Token {
-    value: Hidden,
-    got: Instant,
-    life: Duration,
 }
 
 #[derive(Deserialize)]
@@ -66,30 +51,12 @@ struct Server {
     token_endpoint: String,
 }
 
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    #[serde(default)]
-    expires_in: u64,
-}
-
-impl Token {
-    fn is_fresh(&self, now: Instant) -> bool {
-        let spare = RENEW.min(self.life / 2).max(EARLY.min(self.life));
-        now.duration_since(self.got) + spare < self.life
-    }
-
-    fn is_alive(&self, now: Instant) -> bool {
-        now.duration_since(self.got) + EARLY < self.life
-    }
-}
-
 impl Authority {
     pub(super) fn new(config: &Config) -> Self {
         match config.credentials.clone() {
             Credentials::Token(it) => Self::Given(it),
             Credentials::Principal { id, secret } => {
-                let (place, token) = (OnceCell::new(), Mutex::new(None));
+                let (place, token) = (OnceCell::new(), Kept::default());
                 Self::Principal(Box::new(Principal { id, secret, place, token }))
             }
         }
@@ -100,19 +67,20 @@ impl Authority {
         match self {
             Self::Given(it) => Ok((it.clone(), None)),
             Self::Principal(it) => {
-                let Principal { id, secret, place, token } = &**it;
-                let place = place.get_or_try_init(|| discover(http, host)).await?;
-                let mut held = token.lock().await;
-                if let Some(it) = held.as_ref().filter(|it| it.is_fresh(Instant::now())) {
-                    return Ok((it.value.clone(), place.workspace_id.as_deref()));
-                }
-                let got = grant(http, &place.endpoint, id, secret).await;
-                // While the old one still lives, a failure to renew it is no failure.
-                if got.is_ok() || held.as_ref().is_none_or(|it| !it.is_alive(Instant::now())) {
-                    *held = Some(got?);
-                }
-                let value = held.as_ref().map(|it| it.value.clone());
-                value.map(|it| (it, place.workspace_id.as_deref())).ok_or_else(|| unusable("there is no token"))
+                let place = it.place.get_or_try_init(|| discover(http, host)).await?;
+                let token = it.token.get(grant(http, &place.endpoint, &it.id, &it.secret)).await?;
+                Ok((token, place.workspace_id.as_deref()))
+            }
+        }
+    }
+
+    /// Forgets a token that was refused; says whether there will be another one.
+    pub(super) async fn forget(&self) -> bool {
+        match self {
+            Self::Given(_) => false,
+            Self::Principal(it) => {
+                it.token.forget().await;
+                true
             }
         }
     }
@@ -133,48 +101,17 @@ async fn discover(http: &Client, host: &str) -> Result<Place> {
 
 /// Asks for a document; `None` where there is none of use.
 async fn ask<T: for<'de> Deserialize<'de>>(request: RequestBuilder) -> Result<Option<T>> {
-    let answer = request.timeout(patience::limit(PATIENCE)).send().await.map_err(|err| unsent("discovery", err))?;
+    let lost = |err| Error::new(SERVICE, "discovery", Reason::Unavailable, http::unsent(err, WHOM));
+    let answer = request.timeout(patience::limit(http::TOKEN_PATIENCE)).send().await.map_err(lost)?;
     if !answer.status().is_success() {
         return Ok(None);
     }
     Ok(answer.json().await.ok())
 }
 
-async fn grant(http: &Client, endpoint: &str, id: &str, Hidden(secret): &Hidden) -> Result<Token> {
-    const OPERATION: &str = "oauth token";
+async fn grant(client: &Client, endpoint: &str, id: &str, Hidden(secret): &Hidden) -> Result<http::Token> {
     let form = [("grant_type", "client_credentials"), ("scope", "all-apis")];
-    let request = http.post(endpoint).basic_auth(id, Some(secret)).form(&form).timeout(patience::limit(PATIENCE));
-    let got = Instant::now();
-    let answer = request.send().await.map_err(|err| unsent(OPERATION, err))?;
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = answer.bytes().await.map_err(|err| unsent(OPERATION, err))?;
-    if !status.is_success() {
-        let mut err = fault::describe(OPERATION, status, &headers, &body);
-        // OAuth answers 400 where the client is not known.
-        if err.reason == Reason::Invalid {
-            err.reason = Reason::Denied;
-        }
-        return Err(err);
-    }
-    // The parser's own words would quote the token.
-    let wrong = |_| Error::new(SERVICE, OPERATION, Reason::Other, "the answer holds no token");
-    let granted: Granted = serde_json::from_slice(&body).map_err(wrong)?;
-    let life = if granted.expires_in == 0 { 3600 } else { granted.expires_in };
-    Ok(Token { value: Hidden(granted.access_token), got, life: Duration::from_secs(life) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_are_renewed_before_they_end() {
-        let got = Instant::now();
-        let hour = Token { value: Hidden("t".into()), got, life: Duration::from_secs(3600) };
-        let at = |minutes: u64| got + Duration::from_secs(60 * minutes);
-        assert!(hour.is_fresh(at(39)) && !hour.is_fresh(at(41)), "20 minutes before the end");
-        assert!(hour.is_alive(at(59)) && !hour.is_alive(at(60)));
-        let short = Token { life: Duration::from_secs(600), ..hour };
-        assert!(short.is_fresh(at(4)) && !short.is_fresh(at(6)), "half of a short life");
-    }
+    let request = client.post(endpoint).basic_auth(id, Some(secret)).form(&form);
+    let of = http::Authority { service: SERVICE, operation: "oauth token", whom: WHOM, refusal: fault::describe };
+    http::grant(request, of).await
 }

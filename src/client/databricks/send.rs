@@ -1,26 +1,19 @@
-//! One request: authorized, within a deadline, sent again only where that does no harm.
-
-use std::time::Duration;
+//! One request to the workspace: what it carries, and what comes back.
 
 use bytes::Bytes;
 use reqwest::{
     Client, Method, RequestBuilder, StatusCode,
+    header::HeaderMap,
     multipart::{Form, Part},
 };
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
-use super::{Hidden, SERVICE, auth::Authority, config::Config, fault, unusable};
+use super::{SERVICE, WHOM, auth::Authority, config::Config, fault, unusable};
 use crate::client::{
-    Error, Reason, Result,
-    fence::{self, Gate},
-    http, patience,
+    Error, Result,
+    fence::Gate,
+    http::{self, Ask, Hidden, Terms},
 };
-
-/// The longest that one attempt may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The most attempts.
-const ATTEMPTS: u32 = 5;
 
 /// A request to be sent.
 pub(super) struct Call<'a> {
@@ -50,19 +43,6 @@ pub(super) struct Connection {
     authority: Authority,
 }
 
-/// What one attempt came to.
-enum Attempt {
-    Done(Value),
-    /// It failed for good.
-    Failed(Error),
-    /// It may pass when sent again, after the pause that was asked for. `sent` says whether it may have taken effect.
-    Again {
-        err: Error,
-        pause: Option<Duration>,
-        sent: bool,
-    },
-}
-
 impl Connection {
     pub(super) fn new(config: Config) -> Result<Self> {
         let http = http::client(&[&config.host]).map_err(unusable)?;
@@ -73,64 +53,10 @@ impl Connection {
         &self.config.host
     }
 
-    /// Sends a call and returns its answer; nothing is `null`.
+    /// Sends a call and returns its answer; nothing is an empty object.
     pub(super) async fn send(&self, call: &Call<'_>, gate: &Gate) -> Result<Value> {
-        let end = Instant::now() + fence::LONGEST;
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            if call.method != Method::GET {
-                gate.pass().map_err(|it| Error::new(SERVICE, call.operation, Reason::Unavailable, it.to_string()))?;
-            }
-            let (err, pause, sent) = match self.attempt(call, end).await {
-                Attempt::Done(it) => return Ok(it),
-                Attempt::Failed(err) => return Err(err),
-                Attempt::Again { err, pause, sent } => (err, pause, sent),
-            };
-            let pause = pause.unwrap_or_else(|| http::backoff(attempts));
-            if sent && !call.twice || attempts == ATTEMPTS || Instant::now() + pause >= end {
-                return Err(err);
-            }
-            sleep(pause).await;
-        }
-    }
-
-    async fn attempt(&self, call: &Call<'_>, end: Instant) -> Attempt {
-        let (Hidden(token), workspace) = match self.authority.token(&self.http, &self.config.host).await {
-            Ok(it) => it,
-            // Nothing of the call itself was sent.
-            Err(err) if err.reason == Reason::Unavailable => return Attempt::Again { err, pause: None, sent: false },
-            Err(err) => return Attempt::Failed(err),
-        };
-        let mut request = self.request(call).bearer_auth(token);
-        if let Some(id) = self.config.workspace_id.as_deref().or(workspace) {
-            request = request.header("X-Databricks-Workspace-Id", id);
-        }
-        let left = end.saturating_duration_since(Instant::now()).min(patience::limit(PATIENCE));
-        let answer = match request.timeout(left).send().await {
-            Ok(it) => it,
-            Err(err) => {
-                let sent = !err.is_connect();
-                return Attempt::Again { err: unsent(call.operation, err), pause: None, sent };
-            }
-        };
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = match answer.bytes().await {
-            Ok(it) => it,
-            Err(err) => return Attempt::Again { err: unsent(call.operation, err), pause: None, sent: true },
-        };
-        if status.is_success() {
-            return parsed(call.operation, &body);
-        }
-        let err = fault::describe(call.operation, status, &headers, &body);
-        match (err.reason, status) {
-            // The service did not take it.
-            (_, StatusCode::TOO_MANY_REQUESTS) | (Reason::Throttled, _) => {
-                Attempt::Again { err, pause: http::retry_after(&headers), sent: false }
-            }
-            (Reason::Unavailable, _) => Attempt::Again { err, pause: http::retry_after(&headers), sent: true },
-            _ => Attempt::Failed(err),
-        }
+        let body = http::send(&Sending { connection: self, call }, gate).await?.body;
+        Ok(if body.is_null() { json!({}) } else { body })
     }
 
     fn request(&self, call: &Call<'_>) -> RequestBuilder {
@@ -149,22 +75,33 @@ impl Connection {
     }
 }
 
-fn parsed(operation: &'static str, body: &[u8]) -> Attempt {
-    if body.is_empty() {
-        return Attempt::Done(json!({}));
-    }
-    match serde_json::from_slice(body) {
-        Ok(it) => Attempt::Done(it),
-        // Such as the page of a login, or of a proxy. Whether the call took effect is open.
-        Err(_) => Attempt::Again {
-            err: Error::new(SERVICE, operation, Reason::Unavailable, "the answer is no JSON: is this a workspace?"),
-            pause: None,
-            sent: true,
-        },
-    }
+/// A call to one workspace.
+struct Sending<'a> {
+    connection: &'a Connection,
+    call: &'a Call<'a>,
 }
 
-/// Describes a request without an answer.
-pub(super) fn unsent(operation: &'static str, err: reqwest::Error) -> Error {
-    Error::new(SERVICE, operation, Reason::Unavailable, http::unsent(err, "the workspace"))
+impl Ask for Sending<'_> {
+    fn terms(&self) -> Terms {
+        let Call { operation, twice, .. } = *self.call;
+        Terms { service: SERVICE, operation, whom: WHOM, twice, reads: self.call.method == Method::GET }
+    }
+
+    async fn request(&self) -> Result<RequestBuilder> {
+        let Connection { http, config, authority } = self.connection;
+        let (Hidden(token), workspace) = authority.token(http, &config.host).await?;
+        let request = self.connection.request(self.call).bearer_auth(token);
+        Ok(match config.workspace_id.as_deref().or(workspace) {
+            Some(id) => request.header("X-Databricks-Workspace-Id", id),
+            None => request,
+        })
+    }
+
+    fn refusal(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+        fault::describe(self.call.operation, status, headers, body)
+    }
+
+    async fn forget(&self) -> bool {
+        self.connection.authority.forget().await
+    }
 }

@@ -1,9 +1,7 @@
 //! Where the APIs are and who speaks to them: what the environment says, under the names that Microsoft's own tools read.
 
-use std::fmt;
-
 use super::unusable;
-use crate::client::Result;
+use crate::client::{Result, http::Hidden};
 
 /// The configuration that is given explicitly, before the environment is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,16 +19,6 @@ impl Target {
     #[must_use]
     pub fn at(root: impl Into<String>) -> Self {
         Self { root: Some(root.into()) }
-    }
-}
-
-/// A text that never shows.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Hidden(pub(super) String);
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
     }
 }
 

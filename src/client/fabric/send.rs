@@ -1,27 +1,14 @@
-//! One request: authorized for its API, within a deadline, sent again only where that does no harm.
+//! One request to Fabric or Power BI: which API it is for, and what it carries.
 
-use std::time::Duration;
-
-use reqwest::{Client, Method, StatusCode, header::HeaderMap};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
-use super::{
-    SERVICE,
-    auth::Tokens,
-    config::{Config, Hidden},
-    fault, unusable,
-};
+use super::{SERVICE, auth::Tokens, config::Config, fault, unusable};
 use crate::client::{
-    Error, Reason, Result,
-    fence::{self, Gate},
-    http, patience,
+    Error, Result,
+    fence::Gate,
+    http::{self, Answer, Ask, Hidden, Terms},
 };
-
-/// The longest that one attempt may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The most attempts.
-const ATTEMPTS: u32 = 5;
 
 /// Which API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,15 +64,6 @@ impl<'a> Call<'a> {
     }
 }
 
-/// An answer.
-#[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    /// Nothing is `null`.
-    pub(super) body: Value,
-}
-
 /// A tenant that can be spoken to.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -94,106 +72,52 @@ pub(super) struct Connection {
     tokens: Tokens,
 }
 
-/// What one attempt came to.
-enum Attempt {
-    Done(Answer),
-    /// It failed for good.
-    Failed(Error),
-    /// It may pass when sent again, after the pause that was asked for. `sent` says whether it may have taken effect.
-    Again {
-        err: Error,
-        pause: Option<Duration>,
-        sent: bool,
-    },
-}
-
 impl Connection {
     pub(super) fn new(config: Config) -> Result<Self> {
         let http = http::client(&[&config.authority, &config.fabric, &config.powerbi]).map_err(unusable)?;
         Ok(Self { http, config, tokens: Tokens::default() })
     }
 
-    /// Sends a call and returns its answer.
+    /// Sends a call and returns its answer. A 202 may come without a body, or with the word `null`.
     pub(super) async fn send(&self, call: &Call<'_>, gate: &Gate) -> Result<Answer> {
-        let end = Instant::now() + fence::LONGEST;
-        let (mut attempts, mut renewed) = (0, false);
-        loop {
-            attempts += 1;
-            if !call.reads {
-                gate.pass().map_err(|it| Error::new(SERVICE, call.operation, Reason::Unavailable, it.to_string()))?;
-            }
-            let (err, pause, sent) = match self.attempt(call, end, &mut renewed).await {
-                Attempt::Done(it) => return Ok(it),
-                Attempt::Failed(err) => return Err(err),
-                Attempt::Again { err, pause, sent } => (err, pause, sent),
-            };
-            let pause = pause.unwrap_or_else(|| http::backoff(attempts));
-            if sent && !call.twice || attempts == ATTEMPTS || Instant::now() + pause >= end {
-                return Err(err);
-            }
-            sleep(pause).await;
-        }
+        http::send(&Sending { connection: self, call }, gate).await
+    }
+}
+
+/// A call to one tenant.
+struct Sending<'a> {
+    connection: &'a Connection,
+    call: &'a Call<'a>,
+}
+
+impl Ask for Sending<'_> {
+    fn terms(&self) -> Terms {
+        let Call { operation, twice, reads, .. } = *self.call;
+        Terms { service: SERVICE, operation, whom: "the service", twice, reads }
     }
 
-    async fn attempt(&self, call: &Call<'_>, end: Instant, renewed: &mut bool) -> Attempt {
-        let Hidden(token) = match self.tokens.get(&self.http, &self.config, call.api).await {
-            Ok(it) => it,
-            // Nothing of the call itself was sent.
-            Err(err) if matches!(err.reason, Reason::Unavailable | Reason::Throttled) => {
-                return Attempt::Again { err, pause: None, sent: false };
-            }
-            Err(err) => return Attempt::Failed(err),
-        };
+    async fn request(&self) -> Result<RequestBuilder> {
+        let (Connection { http, config, tokens }, call) = (self.connection, self.call);
+        let Hidden(token) = tokens.get(http, config, call.api).await?;
         let root = match call.api {
-            Api::Fabric => &self.config.fabric,
-            Api::PowerBi => &self.config.powerbi,
+            Api::Fabric => &config.fabric,
+            Api::PowerBi => &config.powerbi,
         };
-        let request = self.http.request(call.method.clone(), format!("{root}{}", call.path)).bearer_auth(token);
-        let request = match &call.body {
+        let request = http.request(call.method.clone(), format!("{root}{}", call.path)).bearer_auth(token);
+        Ok(match &call.body {
             Some(it) => request.json(it),
             // A POST without a body must say so.
             None if call.method == Method::POST => request.json(&json!({})),
             None => request,
-        };
-        let unsent = |err| Error::new(SERVICE, call.operation, Reason::Unavailable, http::unsent(err, "the service"));
-        let left = end.saturating_duration_since(Instant::now()).min(patience::limit(PATIENCE));
-        let answer = match request.timeout(left).send().await {
-            Ok(it) => it,
-            Err(err) => {
-                let sent = !err.is_connect();
-                return Attempt::Again { err: unsent(err), pause: None, sent };
-            }
-        };
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = match answer.bytes().await {
-            Ok(it) => it,
-            Err(err) => return Attempt::Again { err: unsent(err), pause: None, sent: true },
-        };
-        if status.is_success() {
-            // A 202 may come without a body, or with the word `null`.
-            let body = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
-            return match body {
-                Ok(body) => Attempt::Done(Answer { status, headers, body }),
-                Err(_) => {
-                    let text = "the answer is no JSON: is this the API?";
-                    let err = Error::new(SERVICE, call.operation, Reason::Unavailable, text);
-                    Attempt::Again { err, pause: None, sent: true }
-                }
-            };
-        }
-        let err = fault::describe(call.operation, status, &headers, &body);
-        if status == StatusCode::UNAUTHORIZED && !*renewed {
-            // The token may have been taken back: one more, once.
-            *renewed = true;
-            self.tokens.forget(call.api).await;
-            return Attempt::Again { err, pause: Some(Duration::ZERO), sent: false };
-        }
-        let pause = http::retry_after(&headers);
-        match (err.reason, status) {
-            // The service did not take it.
-            (_, StatusCode::TOO_MANY_REQUESTS) | (Reason::Throttled, _) => Attempt::Again { err, pause, sent: false },
-            (Reason::Unavailable, _) => Attempt::Again { err, pause, sent: true },
-            _ => Attempt::Failed(err),
-        }
+        })
+    }
+
+    fn refusal(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+        fault::describe(self.call.operation, status, headers, body)
+    }
+
+    async fn forget(&self) -> bool {
+        self.connection.tokens.forget(self.call.api).await;
+        true
     }
 }

@@ -1,31 +1,23 @@
 //! Fabric and Power BI as `tests/powerbi/fabric.py` plays them, for tests.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
-
 use serde_json::Value;
 
 use super::{Fabric, Target};
 use crate::client::http;
 
+#[path = "../../../tests/powerbi/stand_in.rs"]
+mod stand_in;
+
 /// A stand-in. Ends when it is dropped.
 pub(crate) struct StandIn {
-    child: Child,
+    _process: stand_in::Process,
     pub(crate) url: String,
 }
 
 impl StandIn {
     pub(crate) fn start() -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/powerbi/fabric.py");
-        let mut child = Command::new("python3");
-        let child = child.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = child.spawn().expect("python3 runs");
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut url).expect("it says where it is");
-        Self { child, url: url.trim().to_owned() }
+        let process = stand_in::Process::start();
+        Self { url: process.url.clone(), _process: process }
     }
 
     pub(crate) fn client(&self) -> Fabric {
@@ -38,19 +30,24 @@ impl StandIn {
         client.post(format!("{}/_faults", self.url)).json(&faults).send().await.expect("taken");
     }
 
-    /// What it was asked: method and path.
-    pub(crate) async fn asked(&self) -> Vec<(String, String, Value)> {
+    /// Lets the history say this of all refreshes that were begun.
+    pub(crate) async fn refreshes(&self, status: Value) {
         let client = http::client(&[&self.url]).expect("a client");
-        let answer = client.get(format!("{}/_asked", self.url)).send().await.expect("answered");
+        client.post(format!("{}/_refreshes", self.url)).json(&status).send().await.expect("taken");
+    }
+
+    /// What it was asked: method, path and body.
+    pub(crate) async fn asked(&self) -> Vec<(String, String, Value)> {
+        self.asked_of("", "").await
+    }
+
+    /// What it was asked by this method at paths that hold this expression.
+    pub(crate) async fn asked_of(&self, method: &str, path: &str) -> Vec<(String, String, Value)> {
+        let client = http::client(&[&self.url]).expect("a client");
+        let address = format!("{}/_asked?method={method}&path={path}", self.url);
+        let answer = client.get(address).send().await.expect("answered");
         let all: Vec<Value> = answer.json().await.expect("a list");
         let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
         all.into_iter().map(|it| (text(&it["method"]), text(&it["path"]), it["body"].clone())).collect()
-    }
-}
-
-impl Drop for StandIn {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }

@@ -30,9 +30,12 @@ async fn a_model_goes_there_and_comes_back() {
     let mut back = client.definition(WORKSPACE, Sort::Model, &items[0].id).await.expect("a definition");
     back.sort();
     assert_eq!(back, parts());
-    client.describe(WORKSPACE, Sort::Model, &items[0].id, "other").await.expect("described");
-    assert_eq!(client.items(WORKSPACE, Sort::Model).await.expect("listed")[0].description, "other");
-    assert_eq!(client.refresh(WORKSPACE, &items[0].id).await.expect("the other API, with its own token"), None);
+    client.describe(WORKSPACE, Sort::Model, &items[0].id, "f", "other").await.expect("described");
+    let first = client.items(WORKSPACE, Sort::Model).await.expect("listed").remove(0);
+    assert_eq!((first.display_name.as_str(), first.description.as_str()), ("f", "other"));
+    let taken = client.describe(WORKSPACE, Sort::Model, &first.id, "b", "other").await;
+    assert_eq!(reason(taken), Reason::Exists, "two of one name");
+    client.refresh(WORKSPACE, &items[0].id).await.expect("the other API, with its own token");
     client.delete(WORKSPACE, Sort::Model, &items[0].id).await.expect("deleted");
     assert_eq!(reason(client.delete(WORKSPACE, Sort::Model, &items[0].id).await), Reason::Missing);
     assert_eq!(client.items("22222222", Sort::Model).await.expect("another workspace"), []);
@@ -79,29 +82,60 @@ async fn what_goes_wrong_is_told_or_made_up_for() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_fails_says_why() {
+async fn a_refresh_is_known_by_the_word_of_the_history() {
     let there = StandIn::start();
     let client = there.client();
     create(&client, "a").await.expect("made");
     let id = client.items(WORKSPACE, Sort::Model).await.expect("listed").remove(0).id;
-    let told = json!({ "errorCode": "ModelRefreshFailed", "errorDescription": "DSN not found" }).to_string();
-    let history = json!({ "value": [{ "requestId": "r", "status": "Failed", "serviceExceptionJson": told }] });
-    there.faults(json!([
-        { "method": "POST", "path": "refreshes", "times": 1, "status": 202, "headers": { "Location": "https://x.invalid/y/r?z=1" } },
-        { "method": "GET", "path": "refreshes", "times": 1, "status": 200, "body": history },
-    ]))
-    .await;
-    let why = client.refresh(WORKSPACE, &id).await.expect("followed");
-    assert_eq!(why.as_deref(), Some("ModelRefreshFailed: DSN not found"));
+    let begun = client.refresh(WORKSPACE, &id).await.expect("begun");
+    assert!(client.began(&begun) && !there.client().began(&begun), "by this client");
+    let busy = client.refresh(WORKSPACE, &id).await.expect_err("one at a time");
+    assert_eq!(busy.reason, Reason::Busy);
+    let state = async || client.refreshes(WORKSPACE, &id).await.expect("a list").remove(0);
+    while state().await.loading == Loading::Running {}
+    assert_eq!(state().await, Refresh { id: begun, loading: Loading::Done });
 
-    there.faults(json!([{ "method": "POST", "path": "refreshes", "times": 1, "status": 400, "body": {} }])).await;
-    assert_eq!(client.refresh(WORKSPACE, &id).await.expect("a plain one"), None);
+    // A workspace without a capacity takes the plain refresh alone, whose answer names it nowhere that is sure.
+    there
+        .faults(json!([
+            { "method": "POST", "path": "refreshes", "times": 1, "status": 400, "body": {} },
+            { "method": "POST", "path": "refreshes", "times": 1, "late": true, "status": 202 },
+        ]))
+        .await;
+    let begun = client.refresh(WORKSPACE, &id).await.expect("a plain one");
+    assert_eq!(state().await.id, begun, "the newest, which was not there before");
     let asked = there.asked().await;
     let bodies = asked.iter().filter(|it| it.0 == "POST" && it.1.ends_with("refreshes")).map(|it| &it.2);
-    let last: Vec<&Value> = bodies.collect();
-    assert_eq!(last.last().expect("asked")["notifyOption"], "NoNotification", "a workspace without a capacity");
+    assert_eq!(bodies.last().expect("asked")["notifyOption"], "NoNotification");
+}
 
+#[tokio::test]
+async fn a_refresh_that_fails_says_why() {
+    let there = StandIn::start();
     let client = there.client();
-    there.faults(json!([{ "method": "GET", "path": "semanticModels", "times": 1, "status": 401, "body": {} }])).await;
-    client.items(WORKSPACE, Sort::Model).await.expect("a token that is refused is asked for anew, once");
+    let told = json!({ "errorCode": "ModelRefreshFailed", "errorDescription": "DSN not found" }).to_string();
+    let one = |id: &str, status: &str| json!({ "requestId": id, "status": status });
+    let mut failed = one("a", "Failed");
+    failed["serviceExceptionJson"] = told.into();
+    let all =
+        json!([failed, one("b", "TimedOut"), one("c", "Disabled"), one("d", "NotStarted"), one("e", "Completed")]);
+    let history = json!({ "value": all });
+    there.faults(json!([{ "method": "GET", "path": "refreshes", "times": 1, "status": 200, "body": history }])).await;
+    let states: Vec<Loading> =
+        client.refreshes(WORKSPACE, "m").await.expect("a list").into_iter().map(|it| it.loading).collect();
+    let failed = |why: &str| Loading::Failed(why.to_owned());
+    let words = "ModelRefreshFailed: DSN not found";
+    assert_eq!(states, [failed(words), failed("timedout"), failed("disabled"), Loading::Running, Loading::Done]);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_asked_for_anew_once() {
+    let there = StandIn::start();
+    let client = there.client();
+    let refused =
+        |times: u32| json!([{ "method": "GET", "path": "semanticModels", "times": times, "status": 401, "body": {} }]);
+    there.faults(refused(1)).await;
+    client.items(WORKSPACE, Sort::Model).await.expect("the second time");
+    there.faults(refused(2)).await;
+    assert_eq!(client.items(WORKSPACE, Sort::Model).await.expect_err("not for ever").reason, Reason::Denied);
 }

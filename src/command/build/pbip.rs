@@ -11,13 +11,14 @@ use crate::{
     figures::Mistake,
     report::Terminal,
     resource::{
-        Scope,
+        self, KINDS, Report, Scope,
         model::{
             Ground,
             project::{self, Wanting},
+            read_spec,
         },
     },
-    stack::Stack,
+    stack::{self, Stack},
     template::Templates,
 };
 
@@ -32,9 +33,21 @@ struct Wrong {
     mistakes: Vec<Mistake>,
 }
 
-/// Says whether this is what is built here.
+/// A report whose `pages` do not fit its model.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{at}{err}")]
+#[diagnostic(code(report::pages))]
+struct Pages {
+    /// Where the stack's files say it, with a colon.
+    at: String,
+    err: resource::Error,
+    #[help]
+    help: Option<String>,
+}
+
+/// Says whether this is what is built here: a model, or a report that is part of a model's project.
 pub(super) fn takes(only: &Address) -> bool {
-    only.kind == "model"
+    ["model", "report"].contains(&only.kind.as_str())
 }
 
 /// Checks a model, and writes its project.
@@ -48,15 +61,11 @@ pub(super) fn run(
     out: Option<&Path>,
     terminal: Terminal,
 ) -> Result<Exit> {
-    if !stack.resources.contains_key(only) {
-        let models: Vec<String> = stack.resources.keys().filter(|it| takes(it)).map(ToString::to_string).collect();
-        let message = format!("stack `{}` has no {only}", stack.name);
-        let help = match models.len() {
-            0 => "no model is defined in its file".to_owned(),
-            _ => format!("it has {}", models.join(", ")),
-        };
-        return Err(error::Problem::Usage { message, help: Some(help) }.into());
-    }
+    let Some(definition) = stack.resources.get(only) else { return Err(missing(project, stack, only)) };
+    let only = &match only.kind.as_str() {
+        "report" => read_spec::<Report>(&definition.spec).map_err(error::internal)?.model.address(),
+        _ => only.clone(),
+    };
     let specs = stack.resources.iter().map(|(address, it)| (address.clone(), it.spec.clone())).collect();
     let templates = Templates::new(project.root.join("templates"));
     // No name in a project holds an account or a region.
@@ -65,6 +74,13 @@ pub(super) fn run(
     let files = project::files(&ground, only).map_err(|it| match it {
         Wanting::Wrong(mistakes) => {
             Error::new(Exit::Rejected, Wrong { address: only.clone(), stack: stack.name.clone(), mistakes })
+        }
+        Wanting::Page { report, err } => {
+            let explained = stack::explain(&project.root, &stack.name, &format!("{report}.pages"), KINDS).ok();
+            let origin = explained.and_then(|it| it.fields.into_iter().find_map(|it| it.origin));
+            let help = miette::Diagnostic::help(&err).map(|it| it.to_string());
+            let at = origin.map(|it| format!("{it}: ")).unwrap_or_default();
+            Error::new(Exit::Rejected, Pages { at, err, help })
         }
         Wanting::Other(err) => Error::new(Exit::Rejected, err),
     })?;
@@ -90,6 +106,24 @@ pub(super) fn run(
         terminal.note(&format!("{} files; Power BI Desktop opens the one that ends with .pbip", files.len()));
     }
     Ok(Exit::Done)
+}
+
+/// Says that there is no such model, and which stacks have it: what a project holds asks nobody, wherever it is built.
+fn missing(project: &Project, stack: &Stack, only: &Address) -> Error {
+    let own: Vec<String> = stack.resources.keys().filter(|it| takes(it)).map(ToString::to_string).collect();
+    let names = stack::names(&project.root).unwrap_or_default();
+    let has = |name: &String| stack::load(&project.root, name, KINDS).is_ok_and(|it| it.resources.contains_key(only));
+    let others: Vec<String> = names.into_iter().filter(has).collect();
+    let message = format!("stack `{}` has no {only}", stack.name);
+    let help = match (own.len(), others.as_slice()) {
+        (0, []) => "no model is defined in its file".to_owned(),
+        (0, [first, ..]) => format!(
+            "{} has it, and no cloud is needed to build it: ecomctl build {first} --only {only}",
+            others.join(", ")
+        ),
+        _ => format!("it has {}", own.join(", ")),
+    };
+    error::Problem::Usage { message, help: Some(help) }.into()
 }
 
 /// Removes what an earlier build wrote, so that a visual that is gone does not stay.

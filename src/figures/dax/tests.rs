@@ -44,6 +44,8 @@ fn what_cannot_be_read_is_told_with_its_place() {
         ("VAR = 1 RETURN 2", "expected the name of a variable, found `=`", "="),
         ("1 ; 2", "`;` means nothing in a formula", ";"),
         ("{1, 2", "expected `}`, found the end of the formula", "2"),
+        ("SUM(ä", "expected `)`, found the end of the formula", "ä"),
+        ("", "expected a value, found the end of the formula", ""),
     ] {
         assert_eq!(refused(text), (message.to_owned(), place.to_owned()), "{text}");
     }
@@ -77,4 +79,19 @@ fn fields_are_columns_or_measures() {
     assert_eq!(field("'Order lines'[Net]"), column("Order lines", "Net"));
     assert_eq!(field("Net sales"), Some(Target::Measure("Net sales".into())));
     assert_eq!([field(""), field("[x]"), field("a["), field("a[]")], [None, None, None, None]);
+}
+
+#[test]
+fn numbers_have_powers() {
+    assert!(found("1e3 + 1.5E+3 - .5e-1 * 2").is_empty());
+    assert_eq!(refused("1e + 1").1, "e");
+    assert_eq!(refused("1.2.3").1, "1");
+}
+
+#[test]
+fn what_is_nested_too_deep_is_refused() {
+    let deep = |depth: usize| format!("{}1{}", "(".repeat(depth), ")".repeat(depth));
+    assert!(found(&deep(50)).is_empty());
+    assert_eq!(refused(&deep(200_000)).0, "nested more than 100 deep");
+    assert!(refused(&"NOT(".repeat(200_000)).0.starts_with("nested"));
 }

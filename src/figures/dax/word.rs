@@ -83,11 +83,23 @@ fn word(rest: &str, next: char) -> Result<(Word, usize), Option<&'static str>> {
             Ok((Word::Name(rest[..end].to_owned()), end))
         }
         it if it.is_ascii_digit() || it == '.' => {
-            let end = rest.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(rest.len());
+            let end = number(rest);
             rest[..end].parse::<f64>().map(|_| (Word::Number, end)).map_err(|_| None)
         }
         _ => SIGNS.iter().find(|it| rest.starts_with(**it)).map(|it| (Word::Sign(it), it.len())).ok_or(None),
     }
+}
+
+/// Finds the end of a number, such as `1`, `.5` or `1.5E+3`.
+fn number(rest: &str) -> usize {
+    let digits = |from: usize| {
+        let more = rest[from..].find(|it: char| !it.is_ascii_digit() && it != '.');
+        more.map_or(rest.len(), |it| from + it)
+    };
+    let end = digits(0);
+    let Some(power) = rest[end..].strip_prefix(['e', 'E']) else { return end };
+    let sign = usize::from(power.starts_with(['+', '-']));
+    if power[sign..].starts_with(|it: char| it.is_ascii_digit()) { digits(end + 1 + sign) } else { end }
 }
 
 /// Reads what stands between this sign's beginning and end; doubled, the end stands for itself.

@@ -115,6 +115,16 @@ fn shown_by(layout: &Layout, all: &BTreeMap<&str, Vec<Reference>>, measure: &str
     if names.is_empty() { String::new() } else { format!("; it breaks the visuals {}", names.join(", ")) }
 }
 
+/// Whether it can be the name of a table, a column or a measure.
+fn is_name(it: &str) -> bool {
+    !it.trim().is_empty() && it.trim() == it && !it.contains(['[', ']', '\'']) && !it.contains(char::is_control)
+}
+
+/// Whether a file can be called so wherever Power BI Desktop runs.
+fn is_file_name(it: &str) -> bool {
+    !it.contains(['\\', '/', ':', '*', '?', '"', '<', '>', '|']) && !it.starts_with('.') && !it.ends_with('.')
+}
+
 /// The mistakes found so far.
 pub(super) struct Check<'a> {
     files: &'a Files,
@@ -136,8 +146,13 @@ impl<'a> Check<'a> {
     fn tables(&mut self, lake: &BTreeMap<String, LakeTable>) {
         let layout = &self.files.layout;
         let tables = layout.tables.iter().map(|it| &it.name);
-        let all = tables.chain(layout.calculated.iter().map(|it| &it.name)).chain([&layout.home]);
-        self.unique(all, "table");
+        let all: Vec<_> = tables.chain(layout.calculated.iter().map(|it| &it.name)).chain([&layout.home]).collect();
+        self.unique(all.iter().copied(), "table");
+        for it in all.into_iter().filter(|it| !is_file_name(it.as_ref())) {
+            let help = "a table is a file of the model: leave out \\ / : * ? \" < > |, and spaces and dots at its ends";
+            self.layout(it.span(), format!("`{}` cannot be the name of a file", it.as_ref()), Some(help));
+        }
+        let mut first: Option<&LakeTable> = None;
         for it in &layout.tables {
             let Some(there) = lake.get(it.of.as_ref()) else {
                 let names: Vec<&str> = lake.keys().map(String::as_str).collect();
@@ -145,11 +160,22 @@ impl<'a> Check<'a> {
                 self.layout(it.of.span(), format!("there is no table `{}`", it.of.as_ref()), Some(&help));
                 continue;
             };
+            let one = first.get_or_insert(there);
+            if one.database != there.database {
+                let message = format!("table `{}` lies in database `{}`", it.of.as_ref(), there.database);
+                let help = format!("all tables of a model lie in one: those above in `{}`", one.database);
+                self.layout(it.of.span(), message, Some(&help));
+            }
             for column in there.columns.iter().filter(|it| typed(&it.kind).is_none()) {
                 let message = format!("Power BI has no type for `{}` of column `{}`", column.kind, column.name);
                 self.layout(it.of.span(), message, None);
             }
             self.unique(it.columns.iter().map(|it| &it.name), "column");
+            for format in it.columns.iter().filter_map(|it| it.format.as_ref()) {
+                if format.as_ref().is_empty() || format.as_ref().contains(char::is_control) {
+                    self.layout(format.span(), "a format is one line, such as `#,##0.00` or `yyyy-mm`", None);
+                }
+            }
             for column in &it.columns {
                 if !there.columns.iter().any(|it| it.name == *column.name.as_ref()) {
                     let names: Vec<&str> = there.columns.iter().map(|it| it.name.as_str()).collect();
@@ -164,7 +190,7 @@ impl<'a> Check<'a> {
     fn unique<'b>(&mut self, names: impl IntoIterator<Item = &'b Spanned<String>>, what: &str) {
         let mut seen = BTreeSet::new();
         for it in names {
-            if it.as_ref().is_empty() || it.as_ref().contains(['[', ']', '\'', '\n']) {
+            if !is_name(it.as_ref()) {
                 self.layout(it.span(), format!("`{}` is no name of a {what}", it.as_ref()), None);
             } else if !seen.insert(it.as_ref().to_lowercase()) {
                 self.layout(it.span(), format!("there are two {what}s `{}`", it.as_ref()), None);
@@ -183,6 +209,7 @@ impl<'a> Check<'a> {
             if it.columns.is_empty() {
                 self.layout(it.name.span(), "a table needs a column", None);
             }
+            self.unique(it.columns.iter().map(|it| &it.name), "column");
             if it.dates && !it.columns.iter().any(|it| it.key && it.sort == Sort::Date) {
                 self.layout(it.name.span(), "the table of dates needs a date as its key", None);
             }
@@ -196,7 +223,7 @@ impl<'a> Check<'a> {
             let title: &String = it.title.as_ref();
             if !seen.insert(title.to_lowercase()) || title.eq_ignore_ascii_case(HOME_COLUMN) {
                 self.figures(it.title.span(), format!("the title `{title}` is taken"), None);
-            } else if title.is_empty() || title.contains(['[', ']', '\'', '\n']) {
+            } else if !is_name(title) {
                 self.figures(it.title.span(), format!("`{title}` is no name of a measure"), None);
             }
             let found = dax::references(&it.text);

@@ -9,7 +9,7 @@ use crate::{
     client::glue::Column as Promised,
     figures::{
         Absent, Definitions, Mistake, Text, Written,
-        layout::{Layout, Page, Sort},
+        layout::{Category, Layout, Page, Sort},
     },
     resource::{Catalog, Error, Resource as _, Result, table},
 };
@@ -60,7 +60,7 @@ pub(crate) struct Column {
     pub(crate) data_type: &'static str,
     pub(crate) source: String,
     pub(crate) format: Option<String>,
-    pub(crate) category: Option<String>,
+    pub(crate) category: Option<&'static str>,
     pub(crate) hidden: bool,
     pub(crate) key: bool,
 }
@@ -103,7 +103,7 @@ impl Files {
 pub(crate) fn design(ground: &Ground<'_>, model: &Model, name: &str) -> Result<Design> {
     try_design(ground, model, name).map_err(|it| match it {
         Wanting::Wrong(mistakes) => refused(&mistakes),
-        Wanting::Other(err) => err,
+        Wanting::Page { err, .. } | Wanting::Other(err) => err,
     })
 }
 
@@ -141,6 +141,15 @@ pub(crate) fn lake(ground: &Ground<'_>, model: &Model) -> Result<BTreeMap<String
         let catalog: Catalog = ground.spec(&spec.catalog)?;
         let database = catalog.physical_name(ground.scope, &spec.catalog.name);
         let (name, comment, columns) = spec.promised(ground.templates)?;
+        if found.contains_key(&name) {
+            return Err(Error::Refused {
+                message: format!(
+                    "`tables` of the model names two tables that queries call `{name}`; one is {}",
+                    it.address()
+                ),
+                help: "give it those of one catalog".to_owned(),
+            });
+        }
         found.insert(name, LakeTable { database, comment, columns });
     }
     Ok(found)
@@ -163,8 +172,10 @@ fn assemble(model: &Model, name: &str, files: &Files, lake: &BTreeMap<String, La
                 description: promised.comment.clone(),
                 data_type,
                 source: promised.name.clone(),
-                format: special.and_then(|it| it.format.clone()).or(format.map(str::to_owned)),
-                category: special.and_then(|it| it.category.clone()),
+                format: special
+                    .and_then(|it| it.format.as_ref().map(|it| it.as_ref().clone()))
+                    .or(format.map(str::to_owned)),
+                category: special.and_then(|it| it.category).map(Category::name),
                 hidden: special.is_some_and(|it| it.hidden),
                 key: special.is_some_and(|it| it.key),
             }

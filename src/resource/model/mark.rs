@@ -13,8 +13,10 @@ use crate::{
 pub(crate) struct Mark {
     /// Whose the item is.
     pub(crate) owner: Owner,
-    /// What identifies the data that were loaded last, where any were.
+    /// What identifies the data that were asked for last, where any were.
     pub(crate) data: Option<String>,
+    /// The refresh that loads them; none once they are known to be loaded.
+    pub(crate) refresh: Option<String>,
 }
 
 /// What the mark begins with, behind words for people.
@@ -23,24 +25,28 @@ const BEGIN: &str = "[ecomctl ";
 impl Mark {
     /// Marks an item whose data were not loaded yet.
     pub(crate) fn of(owner: &Owner) -> Self {
-        Self { owner: owner.clone(), data: None }
+        Self { owner: owner.clone(), data: None, refresh: None }
     }
 
     /// Reads a description; `None` where it says nothing of the kind.
     pub(crate) fn read(description: &str) -> Option<Self> {
         let (_, rest) = description.rsplit_once(BEGIN)?;
-        let mut words = rest.strip_suffix(']')?.split(' ');
+        // People may have written more behind it.
+        let mut words = rest.split_once(']')?.0.split(' ');
         let (stack, address, nonce) = (words.next()?, words.next()?, words.next()?);
         let address: Address = address.parse().ok()?;
         let owner = Owner { stack: stack.to_owned(), address, nonce: nonce.to_owned() };
-        Some(Self { owner, data: words.next().map(str::to_owned) })
+        let mut next = || words.next().map(str::to_owned);
+        Some(Self { owner, data: next(), refresh: next() })
     }
 
     /// What is read back, without words for people.
     pub(crate) fn tail(&self) -> String {
         let Owner { stack, address, nonce } = &self.owner;
-        let data = self.data.iter().map(|it| format!(" {it}")).collect::<String>();
-        format!("{BEGIN}{stack} {address} {nonce}{data}]")
+        // A refresh is one of data that are named.
+        let refresh = self.refresh.iter().filter(|_| self.data.is_some());
+        let more: String = self.data.iter().chain(refresh).map(|it| format!(" {it}")).collect();
+        format!("{BEGIN}{stack} {address} {nonce}{more}]")
     }
 
     /// Returns the words for people in front of the mark; all of a text that has none.
@@ -69,11 +75,13 @@ mod tests {
     fn what_is_written_reads_back_and_fits() {
         let address = Address::new("model", "a".repeat(60));
         let owner = Owner { stack: "s".repeat(40), address, nonce: "f".repeat(32) };
-        for data in [None, Some("0123456789ab".to_owned())] {
-            let mark = Mark { owner: owner.clone(), data };
+        let (data, refresh) = (Some("0123456789ab".to_owned()), Some(uuid::Uuid::nil().to_string()));
+        for (data, refresh) in [(None, None), (data.clone(), None), (data, refresh)] {
+            let mark = Mark { owner: owner.clone(), data, refresh };
             let text = mark.to_string();
             assert!(text.len() <= 256, "{} of Fabric's 256 characters", text.len());
-            assert_eq!(Mark::read(&text), Some(mark));
+            assert_eq!(Mark::read(&text), Some(mark.clone()));
+            assert_eq!(Mark::read(&format!("Ours. {text} (ask Ada)")), Some(mark), "people wrote around it");
         }
         assert_eq!(Mark::read("Sales [ecomctl x]"), None);
         assert_eq!(Mark::words("Sales [ecomctl x]"), "Sales [ecomctl x]");

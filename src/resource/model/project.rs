@@ -17,6 +17,8 @@ use crate::{
 pub(crate) enum Wanting {
     /// What the files say does not fit together: all of it.
     Wrong(Vec<Mistake>),
+    /// A report names a page that there is not.
+    Page { report: Address, err: Error },
     /// They cannot be read.
     Other(Error),
 }
@@ -52,7 +54,8 @@ pub(crate) fn files(ground: &Ground<'_>, address: &Address) -> Result<Vec<Part>,
         if report.model.name != address.name {
             continue;
         }
-        report.check_pages(&design, &other.to_string())?;
+        let checked = report.check_pages(&design, &other.to_string());
+        checked.map_err(|err| Wanting::Page { report: other.clone(), err })?;
         let name = display_name(&report.physical_name(ground.scope, &other.name));
         let own = format!("{name}.Report");
         files.push(Part::json(

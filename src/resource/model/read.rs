@@ -58,10 +58,26 @@ pub(super) fn shown(parts: &[Part]) -> Value {
     json!(shown.into_iter().map(|(key, it)| (key, sorted(it))).collect::<BTreeMap<_, _>>())
 }
 
-/// Identifies the data of a definition that is shown like this: what a refresh would load. Measures are none.
-pub(super) fn data(shown: &Value) -> String {
-    let parts: Vec<&Value> = ["columns", "joins", "parameters", "tables"].iter().map(|it| &shown[*it]).collect();
-    let digest = Sha256::digest(json!(parts).to_string());
+/// Identifies the data of a definition: what a refresh would load. How values are written, what they are called for readers
+/// and the measures over them are no part of it.
+pub(super) fn data(parts: &[Part]) -> String {
+    let found: Vec<Object> = parts.iter().filter(|it| it.is("tmdl")).flat_map(|it| read(&it.text)).collect();
+    let property = |it: &Object, key: &str| it.properties.get(key).cloned().unwrap_or_default();
+    let loaded = |it: &Object| {
+        let told: Vec<String> = match it.sort.as_str() {
+            "column" => ["dataType", "sourceColumn"].iter().map(|key| property(it, key)).collect(),
+            "partition" => ["mode", "source"].iter().map(|key| property(it, key)).collect(),
+            "expression" => vec![value_of(&it.value)],
+            "relationship" => ["fromColumn", "toColumn"].iter().map(|key| property(it, key)).collect(),
+            _ => return None,
+        };
+        // A relationship has no name of its own: the service may give it another.
+        let name = if it.sort == "relationship" { "" } else { it.name.as_str() };
+        Some(json!([it.sort, it.table, name, told]).to_string())
+    };
+    let mut lines: Vec<String> = found.iter().filter_map(loaded).collect();
+    lines.sort();
+    let digest = Sha256::digest(lines.join("\n"));
     digest.iter().take(6).map(|it| format!("{it:02x}")).collect()
 }
 

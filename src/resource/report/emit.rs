@@ -44,7 +44,7 @@ pub(crate) fn parts(design: &Design, pages: &[String], bound: Bound<'_>) -> Vec<
             &PageFile {
                 schema: schema("page/2.1.0"),
                 name: page.name.as_ref(),
-                display_name: &page.title,
+                display_name: page.title.as_ref(),
                 display_option: "FitToPage",
                 height: CANVAS[1],
                 width: CANVAS[0],

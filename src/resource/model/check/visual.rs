@@ -17,6 +17,9 @@ pub(super) fn pages(check: &mut Check<'_>) {
     let files = check.files;
     names(check, files.layout.pages.iter().map(|it| &it.name), "page");
     for page in &files.layout.pages {
+        if page.title.as_ref().trim().is_empty() {
+            check.layout(page.title.span(), format!("page `{}` has no title", page.name.as_ref()), None);
+        }
         if page.visuals.is_empty() {
             check.layout(page.name.span(), format!("page `{}` shows nothing", page.name.as_ref()), None);
         }
@@ -28,6 +31,25 @@ pub(super) fn pages(check: &mut Check<'_>) {
                 let message = format!("{} covers `{}`", of(page, it), other.name.as_ref());
                 check.layout(it.at.span(), message, None);
             }
+        }
+    }
+    slicers(check);
+}
+
+/// Notes slicers of one name that are not one: what is chosen in the one is chosen in the other, whatever it is of.
+fn slicers(check: &mut Check<'_>) {
+    let pages = &check.files.layout.pages;
+    let all = pages.iter().flat_map(|page| page.visuals.iter().map(move |it| (page, it)));
+    let all: Vec<_> = all.filter(|it| *it.1.kind.as_ref() == Form::Slicer).collect();
+    let fields = |it: &Visual| -> Vec<String> {
+        it.fields.values().flatten().map(|it: &Spanned<String>| it.as_ref().clone()).collect()
+    };
+    for (i, (page, it)) in all.iter().enumerate() {
+        let first = all[..i].iter().find(|other| other.1.name.as_ref() == it.name.as_ref());
+        if let Some((other, _)) = first.filter(|other| fields(other.1) != fields(it) || other.1.single != it.single) {
+            let message = format!("{} is not that of page `{}`", of(page, it), other.name.as_ref());
+            let help = "slicers of one name are one for all pages: give it the same fields, or another name";
+            check.layout(it.name.span(), message, Some(help));
         }
     }
 }
@@ -56,11 +78,11 @@ fn visual(check: &mut Check<'_>, page: &Page, it: &Visual) {
     let ([x, y], [width, height]) = (*it.at.as_ref(), *it.size.as_ref());
     if width < 1 || height < 1 {
         check.layout(it.size.span(), format!("{who} has no size"), None);
-    } else if x < 0 || y < 0 || x + width > CANVAS[0] || y + height > CANVAS[1] {
+    } else if x < 0 || y < 0 || x.saturating_add(width) > CANVAS[0] || y.saturating_add(height) > CANVAS[1] {
         let message = format!("{who} reaches beyond the page, which has {} × {}", CANVAS[0], CANVAS[1]);
         check.layout(it.at.span(), message, None);
     }
-    if it.title.as_ref().is_empty() {
+    if it.title.as_ref().trim().is_empty() {
         check.layout(it.title.span(), format!("{who} has no title"), None);
     }
     let form = *it.kind.as_ref();
@@ -76,7 +98,10 @@ fn visual(check: &mut Check<'_>, page: &Page, it: &Visual) {
             check.layout(at, format!("{who} has no role `{role}`"), Some(&help));
             continue;
         };
-        for field in fields {
+        for (i, field) in fields.iter().enumerate() {
+            if fields[..i].iter().any(|it| it.as_ref() == field.as_ref()) {
+                check.layout(field.span(), format!("{who} shows `{}` twice", field.as_ref()), None);
+            }
             field_of(check, &who, role, *takes, field);
         }
     }
@@ -116,7 +141,7 @@ fn field_of(check: &mut Check<'_>, who: &str, role: &str, takes: Takes, field: &
 fn overlap(a: &Visual, b: &Visual) -> bool {
     let apart = |i: usize| {
         let (a_at, b_at) = (a.at.as_ref()[i], b.at.as_ref()[i]);
-        a_at + a.size.as_ref()[i] <= b_at || b_at + b.size.as_ref()[i] <= a_at
+        a_at.saturating_add(a.size.as_ref()[i]) <= b_at || b_at.saturating_add(b.size.as_ref()[i]) <= a_at
     };
     !apart(0) && !apart(1)
 }

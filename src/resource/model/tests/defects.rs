@@ -24,6 +24,18 @@ const DEFECTS: &[(In, &str, &str, &str, &str)] = {
             "\"currency\"",
         ),
         (Layout, "name = \"Products\"", "name = \"Prod[ucts\"", "`Prod[ucts` is no name of a table", "\"Prod[ucts\""),
+        (Layout, "name = \"Products\"", "name = \"../Products\"", "cannot be the name of a file", "\"../Products\""),
+        (Layout, "name = \"Products\"", "name = \"Pro\\nducts\"", "is no name of a table", "\"Pro"),
+        (Layout, "home = \"Figures\"", "home = \"a:b\"", "cannot be the name of a file", "\"a:b\""),
+        (Layout, "format = \"yyyy-mm\"", "format = \"0\\n\\tisHidden\"", "a format is one line", "\"0"),
+        (Layout, "category = \"Country\"", "category = \"Contry\"", "unknown variant `Contry`", "\"Contry\""),
+        (
+            Layout,
+            "columns = [{ name = \"Currency\", type = \"text\", key = true }]",
+            "columns = [{ name = \"Currency\", type = \"text\", key = true }, { name = \"currency\", type = \"text\" }]",
+            "there are two columns `currency`",
+            "\"currency\"",
+        ),
         (Layout, "hidden = true }", "hiden = true }", "unknown field `hiden`", "hiden"),
         (Layout, "type = \"date\"", "type = \"day\"", "unknown variant `day`", "\"day\""),
         (Layout, "dates = true\n", "dates = true\nextra = 1\n", "unknown field `extra`", "extra"),
@@ -62,7 +74,13 @@ const DEFECTS: &[(In, &str, &str, &str, &str)] = {
             "measures need each other in a circle",
             "'''DIVIDE([Payments failed]",
         ),
-        (Figures, "title = \"Units sold\"", "title = \"Net Sales\"", "the title `Net Sales` is taken", "\"Net Sales\""),
+        (
+            Figures,
+            "title = \"Net sales by customer\"",
+            "title = \"Net Sales\"",
+            "the title `Net Sales` is taken",
+            "\"Net Sales\"",
+        ),
         (
             Figures,
             "<= {stale_after}, \"fresh\"",
@@ -78,6 +96,8 @@ const DEFECTS: &[(In, &str, &str, &str, &str)] = {
             "SUM(Payments[Failed])",
         ),
         (Figures, "format = \"moment\"", "format = \"time\"", "unknown variant `time`", "\"time\""),
+        (Figures, "SUM(Products[Units])", "SUM(ä", "expected `)`, found the end of the formula", "ä'''"),
+        (Figures, "title = \"New customers\"", "title = \"New\\tones\"", "is no name of a measure", "\"New"),
         // Joins.
         (
             Layout,
@@ -191,6 +211,28 @@ const DEFECTS: &[(In, &str, &str, &str, &str)] = {
             "is sorted by `Payments failed`, which it does not show",
             "\"Payments failed\"",
         ),
+        (
+            Layout,
+            "at = [860, 242]",
+            "at = [2147483647, 242]",
+            "visual `customers/new_customers` reaches beyond the page",
+            "[2147483647, 242]",
+        ),
+        (
+            Layout,
+            "\"Net sales\", \"Net sales, average of 7 days\"",
+            "\"Net sales\", \"Net sales\"",
+            "visual `sales/trend` shows `Net sales` twice",
+            "\"Net sales\"]",
+        ),
+        (
+            Layout,
+            "size = [440, 72]\nfields = { Values = [\"Date[Date]\"] }",
+            "size = [440, 72]\nfields = { Values = [\"Orders[Channel]\"] }",
+            "visual `customers/days` is not that of page `sales`",
+            "\"days\"",
+        ),
+        (Layout, "title = \"Payments and pipeline\"", "title = \" \"", "page `pipeline` has no title", "\" \""),
         (Layout, "title = \"Methods\"", "title = \"\"", "visual `pipeline/methods` has no title", "\"\""),
         (Layout, "name = \"figures\"\nkind", "name = \"figures\"\nsingle = true\nkind", "is no slicer", "\"figures\""),
         (Layout, "\"Net sales by customer\", ", "\"Net[sales\", ", "`Net[sales` is no field", "\"Net[sales\""),
@@ -256,4 +298,13 @@ fn a_type_that_power_bi_lacks_is_refused() {
         lake.get_mut("daily_sales").expect("a table").columns[2].kind = "array<string>".into();
     });
     assert!(found.iter().any(|it| it.message.contains("no type for `array<string>`")), "{found:?}");
+}
+
+#[test]
+fn a_model_asks_one_database() {
+    let found = mistakes(LAYOUT, FIGURES, |lake| {
+        lake.get_mut("product_sales").expect("a table").database = "elsewhere".into();
+    });
+    let told: Vec<&str> = found.iter().map(|it| it.message.as_str()).collect();
+    assert_eq!(told, ["table `product_sales` lies in database `elsewhere`"]);
 }
