@@ -162,7 +162,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> Result<(), Er
     let listen = |cause| Error::Listen { address: config.listen, cause };
     let gateway = Gateway::open(&config, Arc::new(config.postgres.clone()))?;
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-    run(gateway, listener, shutdown).await
+    Box::pin(run(gateway, listener, shutdown)).await
 }
 
 async fn run(mut gateway: Gateway, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {

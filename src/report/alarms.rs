@@ -144,7 +144,7 @@ fn problem(it: &Alarm, now: Timestamp, style: Style) -> String {
     }
     if !it.reason.is_empty() {
         // Whoever can set an alarm's state writes this, and a metric's name may be anything.
-        lines.push(format!("  why: {}", one_line(&it.reason)));
+        lines.push(format!("  why: {}", one_line(&named(&it.reason))));
     }
     lines.extend(it.next.as_ref().map(|it| format!("  next: {}", style.paint(Tone::Strong, &one_line(it)))));
     lines.join("\n")
@@ -154,6 +154,15 @@ fn headline(it: &Alarm, now: Timestamp, style: Style) -> String {
     let since = it.since.and_then(|it| (now - it).try_into().ok());
     let since = since.map(|it| format!(", for {}", human::duration(it))).unwrap_or_default();
     format!("{} {}: {}{since}", style.paint(Tone::Bad, word(it.state)), it.name, one_line(&it.title))
+}
+
+/// Names alarms as people do where a reason has their ARNs.
+fn named(reason: &str) -> String {
+    let name = |word: &'_ str| match word.split_once(":alarm:") {
+        Some((arn, name)) if arn.starts_with("arn:") => name.to_owned(),
+        _ => word.to_owned(),
+    };
+    reason.split(' ').map(name).collect::<Vec<_>>().join(" ")
 }
 
 /// Keeps a text from steering the terminal, and from looking like more than one line of ours.
@@ -293,7 +302,7 @@ pub(super) mod tests {
         s · 2 of 4 alarms go off
 
         ALARM zz_ingest_down: Ingest is down, for 12 min
-          why: arn:aws:cloudwatch:eu-central-1:1:alarm:s-ingest-errors transitioned to ALARM
+          why: s-ingest-errors transitioned to ALARM
           next: ecomctl alarms s
 
         ALARM ingest_errors: function.ingest fails, for 12 min

@@ -151,6 +151,8 @@ impl Place {
         let text = text.replace(watch, &watch.replace("      environment:\n", host));
         let webhook = "    webhook:\n      architecture: native\n";
         assert!(text.contains(webhook), "the stack says what differs for who answers webhooks");
+        // Not as above, where more changes later.
+        let host = host.replace("outputs: { DATABRICKS_HOST: null }", "outputs:\n        DATABRICKS_HOST: null");
         let text = text.replace(webhook, &format!("{webhook}{host}"));
         // The watcher's token is a secret here.
         let public = "      value_from: { env: null, public: local }\n";
