@@ -326,6 +326,7 @@ mod tests {
             (topics[0], &[("arn", "arn:topic/orders")]),
             (topics[1], &[("arn", "arn:topic/payments")]),
             ("bucket.rejects", &[("arn", "arn:aws:s3:::rejects")]),
+            ("catalog.gold", &[("arn", "arn:aws:glue:r:1:database/gold")]),
             ("function.watch", &[("arn", "arn:aws:lambda:r:1:function:s-watch")]),
             ("secret.databricks", &[("arn", "arn:token")]),
             ("notification.people", &[("arn", "arn:people")]),
@@ -342,13 +343,14 @@ mod tests {
             "network": { "template": "policies/network.json", "uses": ["network.main"] },
             "publish": { "template": "policies/publish.json", "uses": ["notification.people"] },
             "secret": { "template": "policies/secret.json", "uses": ["secret.databricks"] },
+            "spectrum": { "template": "policies/spectrum.json", "uses": ["bucket.rejects", "catalog.gold"] },
             "stream": { "template": "policies/stream.json", "uses": ["cluster.events", topics[0], topics[1]] },
             "watch": { "template": "policies/watch.json", "uses": ["bucket.rejects"] },
         }));
         let rendered = rendered.render(&cx).expect("every template renders");
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/policies")).expect("a folder");
-        // Two are for whoever deploys, and no role's; `tests/aws` looks at them.
-        let deploy = ["deploy.json", "deploy-network.json"];
+        // Three are for whoever deploys, and no role's; `tests/aws` looks at them.
+        let deploy = ["deploy.json", "deploy-network.json", "deploy-redshift.json"];
         let names = files.map(|it| it.expect("an entry").file_name()).filter(|it| !deploy.iter().any(|own| it == own));
         assert_eq!(rendered.len(), names.count(), "every policy is looked at");
         for (name, policy) in &rendered {
@@ -380,6 +382,8 @@ mod tests {
             "arn:topic/payments",
             "arn:aws:s3:::rejects/*",
             "arn:aws:s3:::rejects/ecomctl/watch/*",
+            "arn:aws:glue:us-east-1:000000000000:catalog",
+            "arn:aws:glue:r:1:table/gold/*",
             "arn:aws:lambda:r:1:function:s-watch",
             "arn:token",
             "arn:people",

@@ -52,7 +52,8 @@ async fn every_request_is_one_that_aws_would_take_and_the_policy_allows() {
     fs::write(&file, lines.join("\n") + "\n").expect("written");
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/policies");
     judge("models.py", &[&file]);
-    judge("policy.py", &[&file, &policies.join("deploy.json"), &policies.join("deploy-network.json")]);
+    let policies = ["deploy.json", "deploy-network.json", "deploy-redshift.json"].map(|it| policies.join(it));
+    judge("policy.py", &[&file, &policies[0], &policies[1], &policies[2]]);
 }
 
 /// Makes a stack in a network, changes it step by step, and deletes it with what functions left in it.
