@@ -96,10 +96,10 @@ commits:
 policies:
     cargo test --test aws -- --nocapture
     cargo build --bin ecomctl
-    "${CARGO_TARGET_DIR:-target}/tmp/software/venv/bin/python" tests/aws/auth.py "${CARGO_TARGET_DIR:-target}/debug/ecomctl" templates/policies/deploy.json templates/policies/deploy-network.json templates/policies/deploy-data.json
+    "${CARGO_TARGET_DIR:-target}/tmp/software/venv/bin/python" tests/aws/auth.py "${CARGO_TARGET_DIR:-target}/debug/ecomctl" templates/policies/deploy.json templates/policies/deploy-network.json templates/policies/deploy-data.json templates/policies/deploy-redshift.json
     test -d target/policies || python3 -m venv target/policies
     target/policies/bin/pip install --quiet parliament==1.6.4
-    target/policies/bin/python tests/aws/lint.py "${CARGO_TARGET_DIR:-target}/tmp/aws-requests.jsonl" templates/policies/deploy.json templates/policies/deploy-network.json templates/policies/deploy-data.json
+    target/policies/bin/python tests/aws/lint.py "${CARGO_TARGET_DIR:-target}/tmp/aws-requests.jsonl" templates/policies/deploy.json templates/policies/deploy-network.json templates/policies/deploy-data.json templates/policies/deploy-redshift.json
 
 # Checks the workflows and the deploy step: actionlint (needs Go), zizmor and shellcheck, without a finding.
 workflows:

@@ -55,13 +55,32 @@ def test_files_are_compacted_and_rows_stay(lake: Lake) -> None:
     assert guard.inspect(lake, TABLE) == []
 
 
+def listed(lake: Lake) -> set[str]:
+    """Names of the files that the manifest lists."""
+    manifest = Path(lake.location(TABLE)) / "_symlink_format_manifest" / "manifest"
+    return {line.rsplit("/", 1)[-1] for line in manifest.read_text().split()}
+
+
+def test_a_manifest_lists_the_files_of_the_newest_version(lake: Lake) -> None:
+    fill(lake, 3)
+    lake.list_files(TABLE)
+    before = stored(lake)
+    assert listed(lake) == before
+    assert len(before) >= 3
+    maintenance.main(["--lake-root", lake.root], lake.spark)
+    assert listed(lake) == before, "they are still there, and hold the rows"
+    maintenance.main(["--lake-root", lake.root, "--manifests"], lake.spark)
+    assert listed(lake) == stored(lake) - before
+    assert guard.inspect(lake, TABLE) == []
+
+
 def test_without_any_means_it_says_so(lake: Lake, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(lake, 1)
     monkeypatch.setitem(sys.modules, "deltalake", None)
     if engine == "classic":
         maintenance.main(["--lake-root", lake.root], lake.spark)
         return
-    with pytest.raises(PipelineError, match="install it beside the engine, or run maintenance on Databricks"):
+    with pytest.raises(PipelineError, match="install it beside the engine, or run the job on Databricks"):
         maintenance.main(["--lake-root", lake.root], lake.spark)
 
 

@@ -48,7 +48,8 @@ pub struct Args {
     #[command(flatten)]
     stack: StackArg,
     /// The statement; `-` reads it from standard input
-    #[arg(value_name = "SQL")]
+    // One that begins with a comment looks like an option.
+    #[arg(value_name = "SQL", allow_hyphen_values = true)]
     sql: String,
     /// Show at most N rows; 0 shows all
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = value::number::<usize>)]
@@ -105,11 +106,14 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         let mut asked = std::pin::pin!(ask::answer(&run.cx.aws, &question, &cancel, &tell, &mut take));
         let mut interrupt = signal(SignalKind::interrupt()).map_err(error::internal)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(error::internal)?;
+        // The terminal was closed: nobody waits for the rows any more.
+        let mut hangup = signal(SignalKind::hangup()).map_err(error::internal)?;
         loop {
             tokio::select! {
                 it = &mut asked => break it.map_err(|it| ended(it, &run.stack, &document))?,
                 _ = interrupt.recv() => cancel.cancel(),
                 _ = terminate.recv() => cancel.cancel(),
+                _ = hangup.recv() => cancel.cancel(),
             }
         }
     };

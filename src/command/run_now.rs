@@ -78,6 +78,18 @@ struct Failed {
     tasks: Vec<view::TaskFailure>,
 }
 
+/// A run that could not be followed to its end.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("run {run} of {job} was begun, and could not be followed to its end: {cause}")]
+#[diagnostic(code(run::lost))]
+struct Lost {
+    job: Address,
+    run: i64,
+    cause: crate::client::Error,
+    #[help]
+    help: String,
+}
+
 /// Starts the run and follows it.
 ///
 /// # Errors
@@ -90,6 +102,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
     if let Some(it) = run.stack.resources.get(&address) {
         known(&address, &it.spec, &parameters)?;
     }
+    // From here on: an interrupt that comes before the run's number does stops the run all the same.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(error::internal)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(error::internal)?;
     // The same token never starts a second run, so that the request may be sent again when its answer is lost.
     let number = run.cx.databricks.run_now(id, &Uuid::new_v4().simple().to_string(), &parameters).await?;
     let mut shown = view::View::new(run.terminal, address.clone());
@@ -98,13 +113,14 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let cancel = CancellationToken::new();
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(error::internal)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(error::internal)?;
     let ended = {
         let mut followed = std::pin::pin!(follow::follow(&run.cx.databricks, number, &mut shown, &cancel));
         loop {
             tokio::select! {
-                it = &mut followed => break it?,
+                it = &mut followed => break it.map_err(|cause| {
+                    let help = format!("it goes on; ecomctl logs {} {address} -f shows what it prints", run.stack.name);
+                    Error::new(Exit::Unreachable, Lost { job: address.clone(), run: number, cause, help })
+                })?,
                 _ = interrupt.recv() => (),
                 _ = terminate.recv() => (),
             }

@@ -1,6 +1,6 @@
 //! Processes as the kernel tells of them in `/proc` (proc(5)).
 
-use std::{fs, path::Path, time::Duration};
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::Path, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
@@ -29,6 +29,20 @@ pub(crate) fn members(group: u32, session: Option<u32>) -> Vec<Process> {
         .filter(|(_, it)| it.group == group && session.is_none_or(|session| it.session == session))
         .filter(|(_, it)| !it.is_over())
         .map(|(pid, it)| Process { pid, start: it.start })
+        .collect()
+}
+
+/// All processes that were started with an environment variable, whatever group or session they are in by now. One that
+/// changed its environment is not among them.
+pub(crate) fn started_with(name: &OsStr, value: &OsStr) -> Vec<Process> {
+    let wanted = [name.as_bytes(), b"=", value.as_bytes()].concat();
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid: &u32| {
+            fs::read(format!("/proc/{pid}/environ")).is_ok_and(|it| it.split(|it| *it == 0).any(|it| it == wanted))
+        })
+        .filter_map(Process::find)
         .collect()
 }
 
@@ -73,6 +87,20 @@ pub(crate) fn works_in(pid: u32, dir: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_known_by_its_environment_wherever_it_went() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = std::process::Command::new("setsid");
+        let mut child = command.args(["sleep", "600"]).env("TMPDIR", folder.path()).spawn().expect("it starts");
+        let own = |value: &Path| started_with(OsStr::new("TMPDIR"), value.as_os_str());
+        let found = own(folder.path());
+        assert!(found.iter().any(|it| it.pid == child.id()), "{found:?}");
+        assert!(own(&folder.path().join("other")).is_empty());
+        child.kill().expect("it ends");
+        child.wait().expect("it ended");
+        assert!(own(folder.path()).iter().all(|it| it.pid != child.id()));
+    }
 
     #[test]
     fn this_process_takes_memory() {

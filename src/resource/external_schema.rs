@@ -132,14 +132,17 @@ impl Resource for ExternalSchema {
 
     fn check(&self) -> Vec<Flaw> {
         let mut flaws: Vec<Flaw> = self.name.iter().flat_map(|it| name_flaws("/name", it)).collect();
-        let (at, warehouse) = match &self.warehouse {
-            Warehouse::Workgroup(it) => ("/warehouse/workgroup", it),
-            Warehouse::Cluster(it) => ("/warehouse/cluster", it),
+        let (at, warehouse, lengths) = match &self.warehouse {
+            Warehouse::Workgroup(it) => ("/warehouse/workgroup", it, 3..=63),
+            Warehouse::Cluster(it) => ("/warehouse/cluster", it, 1..=63),
         };
         let fits = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
-        if !(1..=64).contains(&warehouse.len()) || !warehouse.chars().all(fits) {
+        if !lengths.contains(&warehouse.len()) || !warehouse.chars().all(fits) {
             let flaw = Flaw::new(at, format!("`{warehouse}` is no name of a cluster or a workgroup"));
-            flaws.push(flaw.help("Redshift allows small letters, digits and hyphens, 64 at most"));
+            let (least, most) = (lengths.start(), lengths.end());
+            flaws.push(
+                flaw.help(format!("Redshift allows small letters, digits and hyphens, {least} to {most} of them")),
+            );
         }
         let fits = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || "_$".contains(it);
         if !(1..=64).contains(&self.database.len()) || !self.database.chars().all(fits) {

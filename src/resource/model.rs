@@ -101,7 +101,7 @@ pub struct Redshift {
     pub server: String,
     /// The database.
     pub database: String,
-    /// The external schema over the gold tables.
+    /// The external schema over the gold tables, as the kind `external_schema` makes one, over tables of the format `manifest`.
     pub schema: String,
 }
 

@@ -327,6 +327,7 @@ mod tests {
             (topics[0], &[("arn", "arn:topic/orders")]),
             (topics[1], &[("arn", "arn:topic/payments")]),
             ("bucket.rejects", &[("arn", "arn:aws:s3:::rejects"), ("key_arn", "arn:key/rejects")]),
+            ("catalog.gold", &[("arn", "arn:aws:glue:r:1:database/gold")]),
             ("function.watch", &[("arn", "arn:aws:lambda:r:1:function:s-watch")]),
             ("secret.databricks", &[("arn", "arn:token"), ("key_arn", "arn:key/token")]),
             ("notification.people", &[("arn", "arn:people"), ("key_arn", "arn:key/people")]),
@@ -344,13 +345,14 @@ mod tests {
             "publish": { "template": "policies/publish.json", "uses": ["notification.people"] },
             "remember": { "template": "policies/remember.json", "uses": ["bucket.rejects"] },
             "secret": { "template": "policies/secret.json", "uses": ["secret.databricks"] },
+            "spectrum": { "template": "policies/spectrum.json", "uses": ["bucket.rejects", "catalog.gold"] },
             "stream": { "template": "policies/stream.json", "uses": ["cluster.events", topics[0], topics[1]] },
             "watch": { "template": "policies/watch.json", "uses": ["bucket.rejects"] },
         }));
         let rendered = rendered.render(&cx).expect("every template renders");
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/policies")).expect("a folder");
-        // Three are for whoever deploys, and no role's; `tests/aws` looks at them.
-        let deploy = ["deploy.json", "deploy-data.json", "deploy-network.json"];
+        // Four are for whoever deploys, and no role's; `tests/aws` looks at them.
+        let deploy = ["deploy.json", "deploy-data.json", "deploy-network.json", "deploy-redshift.json"];
         let names = files.map(|it| it.expect("an entry").file_name()).filter(|it| !deploy.iter().any(|own| it == own));
         assert_eq!(rendered.len(), names.count(), "every policy is looked at");
         for (name, policy) in &rendered {
@@ -382,6 +384,8 @@ mod tests {
             "arn:topic/payments",
             "arn:aws:s3:::rejects/*",
             "arn:aws:s3:::rejects/ecomctl/watch/*",
+            "arn:aws:glue:us-east-1:000000000000:catalog",
+            "arn:aws:glue:r:1:table/gold/*",
             "arn:aws:lambda:r:1:function:s-watch",
             "arn:token",
             "arn:people",

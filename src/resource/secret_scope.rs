@@ -242,7 +242,7 @@ impl SecretScope {
         let value = self.keys[key].value(cx, version).await?;
         cx.databricks.put_secret(&live.name, key, &value).await?;
         let mark = Mark::Version { of: key.to_owned(), version: version.to_owned() }.to_string();
-        cx.databricks.put_secret(&live.name, &mark, &SecretText::new("version")).await?;
+        cx.databricks.put_secret(&live.name, &mark, &SecretText::new(&mark)).await?;
         let old = live
             .keys
             .iter()
@@ -277,7 +277,8 @@ impl SecretScope {
 
 async fn put_owner(cx: &Cx, name: &Name) -> Result<()> {
     let mark = Mark::Owner(name.owner.clone()).to_string();
-    Ok(cx.databricks.put_secret(&name.physical, &mark, &SecretText::new("owner")).await?)
+    // Databricks masks values wherever they are printed: it is no word that anybody prints.
+    Ok(cx.databricks.put_secret(&name.physical, &mark, &SecretText::new(&mark)).await?)
 }
 
 async fn remove(cx: &Cx, live: &LiveScope, key: &str) -> Result<()> {

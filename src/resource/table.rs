@@ -5,7 +5,8 @@
 //! the classification among the parameters, the classes that Glue's own crawler writes, and the folder as location and as
 //! `path` of the row format. Athena user guide, "Query Linux Foundation Delta Lake tables" and "Synchronize Delta Lake
 //! metadata"; Trino's Delta connector, which Athena's is made from, answers "No path property defined" where the last is
-//! missing. Athena takes columns from the log; those here are what consoles, Lake Formation and views show, and are kept
+//! missing. Redshift Spectrum knows no Delta log: it reads the files that a manifest lists ("Delta Lake" in the Amazon Redshift
+//! developer guide), which the job writes beside the log, and the other form is that of a table of text files with paths. Athena takes columns from the log; those here are what consoles, Lake Formation and views show, and are kept
 //! in step with the contract.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Bucket, Catalog, Change, Cx, Desired, Field, Flaw, Identity, Outputs, Resource, Result, Scope, Tags, bucket,
-    catalog,
+    Bucket, Catalog, Change, Cx, Desired, Error as KindError, Field, Flaw, Identity, Outputs, Resource, Result, Scope,
+    Tags, bucket, catalog,
 };
 use crate::{
     address::{Name, NameRef, Owner, Ref},
@@ -30,6 +31,8 @@ use crate::{
 
 mod contract;
 
+use contract::Contract;
+
 /// What marks a table as a Delta table: Athena's own mark, Spark's, and Glue's.
 const MARKS: [(&str, &str); 4] = [
     ("EXTERNAL", "TRUE"),
@@ -37,8 +40,14 @@ const MARKS: [(&str, &str); 4] = [
     ("spark.sql.sources.provider", "delta"),
     ("table_type", "DELTA"),
 ];
+/// What marks a table whose files stand in a manifest.
+const LISTED: [(&str, &str); 2] = [("EXTERNAL", "TRUE"), ("classification", "parquet")];
 /// The property of the row format that holds the folder.
 const PATH: &str = "path";
+/// Where Delta puts the manifest, within a table's folder.
+const MANIFEST: &str = "_symlink_format_manifest/";
+/// Reads files that files with paths list.
+const SYMLINKS: &str = "org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat";
 
 /// A Delta table as SQL finds it. It is called as the last part of its prefix.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -52,6 +61,21 @@ pub struct Table {
     pub prefix: String,
     /// The JSON file that says the columns of this and other tables, relative to the project's directory.
     pub contract: String,
+    /// How engines read it: `delta`, by its log, as Athena does; or `manifest`, by the list of its files, as Redshift Spectrum
+    /// has to, which the jobs write when they are given `--manifests`. Not for partitioned tables. Default: `delta`.
+    #[serde(default)]
+    pub format: Format,
+}
+
+/// How engines read a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// By the Delta log.
+    #[default]
+    Delta,
+    /// By a manifest.
+    Manifest,
 }
 
 /// A table as Glue has it.
@@ -66,14 +90,28 @@ impl LiveTable {
     /// Says which format engines take it for.
     fn format(&self) -> &str {
         let storage = &self.table.storage_descriptor;
-        let marked = MARKS
-            .iter()
-            .all(|(key, value)| self.table.parameters.get(*key).is_some_and(|it| it.eq_ignore_ascii_case(value)));
-        if marked && storage.location.as_ref() == storage.serde_info.parameters.get(PATH) {
+        let marked = |marks: &[(&str, &str)]| {
+            let is = |(key, value): &(&str, &str)| {
+                self.table.parameters.get(*key).is_some_and(|it| it.eq_ignore_ascii_case(value))
+            };
+            marks.iter().all(is)
+        };
+        if marked(&MARKS) && storage.location.as_ref() == storage.serde_info.parameters.get(PATH) {
             return "delta";
         }
         let other = self.table.parameters.get("classification").map_or("unknown", String::as_str);
+        if storage.input_format.as_deref() == Some(SYMLINKS) {
+            let listed = storage.location.as_ref().is_some_and(|it| it.ends_with(MANIFEST));
+            let rows = storage.serde_info.serialization_library.as_deref() == Some(Format::Manifest.classes().2);
+            return if listed && rows && marked(&LISTED) { "manifest" } else { "manifest, incompletely" };
+        }
         if other == "delta" { "delta, incompletely" } else { other }
+    }
+
+    /// The table's folder.
+    fn folder(&self) -> Option<&str> {
+        let location = self.table.storage_descriptor.location.as_deref()?;
+        Some(location.strip_suffix(MANIFEST).unwrap_or(location))
     }
 }
 
@@ -101,12 +139,11 @@ impl Resource for Table {
     }
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
-        let it = contract::read(&cx.templates, &self.contract, self.table())?;
+        let it = self.contract(&cx.templates)?;
         let desired = Desired::of(self).without("bucket").without("prefix");
         Ok(desired
             .with("table", self.table())
             .with("location", self.location(cx))
-            .with("format", "delta")
             .with("contract", shown(it.comment.as_deref(), &it.columns, &it.partitions)))
     }
 
@@ -131,7 +168,7 @@ impl Resource for Table {
         json!({
             "table": live.table.name,
             "catalog": live.table.parameters.get(CATALOG),
-            "location": live.table.storage_descriptor.location,
+            "location": live.folder(),
             "format": live.format(),
             "contract": shown(
                 live.table.description.as_deref(),
@@ -148,7 +185,7 @@ impl Resource for Table {
 
     fn outputs(live: &LiveTable) -> Outputs {
         let name = format!("{}.{}", live.database, live.table.name);
-        let location = live.table.storage_descriptor.location.clone().unwrap_or_default();
+        let location = live.folder().unwrap_or_default().to_owned();
         Outputs::from([("arn", live.arn.clone()), ("name", name), ("location", location)])
     }
 
@@ -186,6 +223,20 @@ impl Table {
         (&self.bucket.0.name, &self.prefix)
     }
 
+    /// Reads the contract, and refuses what the format cannot have.
+    fn contract(&self, templates: &Templates) -> Result<Contract> {
+        let it = contract::read(templates, &self.contract, self.table())?;
+        if self.format == Format::Manifest && !it.partitions.is_empty() {
+            return Err(KindError::Refused {
+                message: format!("{} is partitioned, and a manifest tells no values of partitions", self.table()),
+                help: "list it by its log (`format: delta`), for Athena, or let a table without partitions hold what \
+                       Redshift is to read"
+                    .into(),
+            });
+        }
+        Ok(it)
+    }
+
     fn table(&self) -> &str {
         self.prefix.rsplit('/').next().unwrap_or_default()
     }
@@ -196,14 +247,24 @@ impl Table {
 
     /// Writes what is wanted over what is there; parameters of others, such as a crawler's, stay.
     fn written(&self, cx: &Cx, name: &Name, there: glue::Table) -> Result<glue::Table> {
-        let it = contract::read(&cx.templates, &self.contract, self.table())?;
-        let location = self.location(cx);
+        let it = self.contract(&cx.templates)?;
+        let mut location = self.location(cx);
         let mut parameters = there.parameters;
-        parameters.extend(MARKS.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        // A table that was of the other format keeps no mark of it.
+        parameters.retain(|key, _| !MARKS.iter().any(|it| it.0 == key));
+        let marks: &[(&str, &str)] = if self.format == Format::Delta { &MARKS } else { &LISTED };
+        parameters.extend(marks.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         parameters.extend(name.owner.tags().map(|(key, value)| (key.to_owned(), value)));
         parameters.insert(CATALOG.to_owned(), self.catalog.name.clone());
         let mut rows = there.storage_descriptor.serde_info.parameters;
-        rows.extend([(PATH.to_owned(), location.clone()), ("serialization.format".to_owned(), "1".to_owned())]);
+        rows.insert("serialization.format".to_owned(), "1".to_owned());
+        if self.format == Format::Delta {
+            rows.insert(PATH.to_owned(), location.clone());
+        } else {
+            rows.remove(PATH);
+            location.push_str(MANIFEST);
+        }
+        let (input, output, library) = self.format.classes();
         Ok(glue::Table {
             name: self.table().to_owned(),
             description: Some(it.comment.unwrap_or_default()),
@@ -212,15 +273,30 @@ impl Table {
             storage_descriptor: Storage {
                 columns: it.columns,
                 location: Some(location),
-                input_format: Some("org.apache.hadoop.mapred.SequenceFileInputFormat".to_owned()),
-                output_format: Some("org.apache.hadoop.hive.ql.io.HiveSequenceFileOutputFormat".to_owned()),
-                serde_info: Rows {
-                    serialization_library: Some("org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe".to_owned()),
-                    parameters: rows,
-                },
+                input_format: Some(input.to_owned()),
+                output_format: Some(output.to_owned()),
+                serde_info: Rows { serialization_library: Some(library.to_owned()), parameters: rows },
             },
             partition_keys: it.partitions,
         })
+    }
+}
+
+impl Format {
+    /// The Java classes that read files, write files, and read rows.
+    const fn classes(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Delta => (
+                "org.apache.hadoop.mapred.SequenceFileInputFormat",
+                "org.apache.hadoop.hive.ql.io.HiveSequenceFileOutputFormat",
+                "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+            ),
+            Self::Manifest => (
+                SYMLINKS,
+                "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+                "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+            ),
+        }
     }
 }
 
@@ -307,6 +383,38 @@ mod tests {
         assert_eq!(observed["contract"]["columns"], json!({ "net": "decimal(18,2)", "order_date": "date · UTC" }));
         assert!(matches!(Table::identity(&live).ownership, Ownership::Tagged(it) if it.nonce == "n"));
         assert_eq!(Table::outputs(&live)["name"], "gold.daily_sales");
+    }
+
+    #[test]
+    fn a_table_changes_from_one_format_to_the_other_and_keeps_no_trace() {
+        let (cx, root) = testing::cx_with(&[("gold.json", CONTRACT)]);
+        let folder = root.path().file_name().expect("a name").to_string_lossy();
+        let contract = format!("{folder}/gold.json");
+        let table = |format| Table { contract: contract.clone(), format, ..spec("gold/daily_sales") };
+        let mut there = glue::Table::default();
+        for (format, place) in [(Format::Delta, ""), (Format::Manifest, MANIFEST), (Format::Delta, "")] {
+            there = table(format).written(&cx, &name("s_gold/daily_sales", None), there).expect("a table");
+            let folder = "s3://s-lake-000000000000/gold/daily_sales/";
+            assert_eq!(there.storage_descriptor.location, Some(format!("{folder}{place}")));
+            assert_eq!(there.parameters.contains_key("table_type"), format == Format::Delta);
+            let live = LiveTable { table: there.clone(), database: "gold".into(), arn: "arn".into() };
+            let (desired, observed) = (table(format).desired(&cx).expect("known").spec, Table::observed(&live));
+            assert_eq!((&observed["format"], &observed["location"]), (&desired["format"], &json!(folder)));
+        }
+        there.storage_descriptor.input_format = Some(SYMLINKS.to_owned());
+        there.parameters.clear();
+        let live = LiveTable { table: there, database: "gold".into(), arn: "arn".into() };
+        assert_eq!(live.format(), "manifest, incompletely");
+    }
+
+    #[test]
+    fn a_partitioned_table_has_no_manifest() {
+        let partitioned = CONTRACT.replace(r#""partitioned_by": []"#, r#""partitioned_by": ["order_date"]"#);
+        let (cx, root) = testing::cx_with(&[("gold.json", &partitioned)]);
+        let contract = format!("{}/gold.json", root.path().file_name().expect("a name").to_string_lossy());
+        let table = Table { contract, format: Format::Manifest, ..spec("gold/daily_sales") };
+        let err = table.desired(&cx).expect_err("partitions").to_string();
+        assert_eq!(err, "daily_sales is partitioned, and a manifest tells no values of partitions");
     }
 
     #[test]

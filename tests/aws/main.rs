@@ -54,9 +54,9 @@ async fn every_request_is_one_that_aws_would_take_and_the_policy_allows() {
     fs::write(&file, lines.join("\n") + "\n").expect("written");
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/policies");
     judge("models.py", &[&file]);
-    let [common, network, data] =
-        ["deploy.json", "deploy-network.json", "deploy-data.json"].map(|it| policies.join(it));
-    judge("policy.py", &[&file, &common, &network, &data]);
+    let [common, network, data, redshift] =
+        ["deploy.json", "deploy-network.json", "deploy-data.json", "deploy-redshift.json"].map(|it| policies.join(it));
+    judge("policy.py", &[&file, &common, &network, &data, &redshift]);
 }
 
 /// Makes a stack in a network, changes it step by step, and deletes it with what functions left in it.

@@ -1,4 +1,4 @@
-//! A stack of its own whose parts lie in a network: the local stack has none.
+//! A stack of its own of what the local stack has none of: parts in a network, and schemas of Redshift.
 
 use ecomctl::client::ec2::{Form, Subnet};
 
@@ -7,7 +7,8 @@ use crate::place::Place;
 /// The stack's name.
 pub(crate) const STACK: &str = "apart";
 
-/// The dearest network there is, a database in it, and a key that encrypts what is kept.
+/// The dearest network there is, a database in it, and a key that encrypts what is kept; a schema in warehouses of each sort, as each
+/// sort of user.
 const DEAREST: &str = r#"
 stack:
   target: aws
@@ -46,6 +47,20 @@ resources:
       key: ledger
       deletion_protection: false
       final_snapshot: true
+  catalog:
+    gold: {}
+  role:
+    spectrum: { service: redshift.amazonaws.com }
+    other: { service: redshift.amazonaws.com }
+  secret:
+    redshift:
+      value_from: { file: tests/fixtures/redshift.json }
+      recovery_window: 0s
+  external_schema:
+    serverless: { catalog: gold, warehouse: { workgroup: sales }, role: spectrum, description: What dashboards show }
+    identity: { catalog: gold, warehouse: { cluster: reporting } }
+    user: { catalog: gold, warehouse: { cluster: reporting }, credentials: { user: awsuser } }
+    kept: { catalog: gold, warehouse: { workgroup: sales }, credentials: { secret: redshift } }
 "#;
 
 /// What changes in it step by step: every request that only a change sends is sent by one of these. First the tags, and one
@@ -60,6 +75,7 @@ const CHANGES: [&[(&str, &str)]; 3] = [
             "      description: what the books are locked with\n      rotation: 180d\n      services: [logs, cloudwatch]",
         ),
         ("final_snapshot: true", "final_snapshot: true\n      backup_retention: 14d"),
+        ("role: spectrum, description: What dashboards show", "role: other, description: What reports show"),
         ("log_min_duration_statement: \"500\", work_mem: \"8192\"", "log_min_duration_statement: \"250\""),
     ],
     &[("zones: 2", "zones: 3\n      endpoints: [lambda, secretsmanager, sts]")],

@@ -72,6 +72,8 @@ def needs(record, networks, keys):
         return networks.needs(request, record["answer"])
     if service == "kms":
         return keys.needs(request, record["answer"])
+    if service == "redshift-data":
+        return needs_of_statements(request)
     if service == "rds":
         return needs_of_databases(request, f"arn:aws:rds:{REGION}:{ACCOUNT}")
     if request.operation.name == "PutMetricData":
@@ -84,6 +86,29 @@ def needs(record, networks, keys):
     if action is None or "/operation/" in request.path:
         action = f"{service}:{request.operation.name}"
     return [(action, resource_of(request, service) or extract_resource_arn(*arguments, REGION, ACCOUNT) or "*", ())]
+
+
+def needs_of_statements(request):
+    """Lists what a request to Redshift's Data API has to be allowed: also what it asks for in the name of whoever sends it, to log in
+    ("Authorizing access to the Amazon Redshift Data API")."""
+    name, members = f"redshift-data:{request.operation.name}", request.members
+    if request.operation.name != "ExecuteStatement":
+        return [(name, "*", ())]
+    clusters, workgroups = f"arn:aws:redshift:{REGION}:{ACCOUNT}", f"arn:aws:redshift-serverless:{REGION}:{ACCOUNT}"
+    # A workgroup's ARN has an identifier, not its name.
+    workgroup = f"{workgroups}:workgroup/0a1b2c3d-0000-0000-0000-000000000000"
+    cluster = members.get("ClusterIdentifier")
+    found = [(name, f"{clusters}:cluster:{cluster}" if cluster else workgroup, ())]
+    if secret := members.get("SecretArn"):
+        arn = secret if secret.startswith("arn:") else f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{secret}-a1b2c3"
+        return [*found, ("secretsmanager:GetSecretValue", arn, ())]
+    if not cluster:
+        return [*found, ("redshift-serverless:GetCredentials", workgroup, ())]
+    database = f"{clusters}:dbname:{cluster}/{members['Database']}"
+    if user := members.get("DbUser"):
+        action = "redshift:GetClusterCredentials"
+        return [*found, (action, database, ()), (action, f"{clusters}:dbuser:{cluster}/{user}", ())]
+    return [*found, ("redshift:GetClusterCredentialsWithIAM", database, ())]
 
 
 def resource_of(request, service):

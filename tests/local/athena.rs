@@ -11,7 +11,7 @@ use aws_sdk_athena::types::{QueryExecution, QueryExecutionState, ResultConfigura
 use ecomctl::{
     client::{
         aws::Aws,
-        glue::{Database, Rows, Storage, Table},
+        glue::{Column, Database, Rows, Storage, Table},
     },
     local::{Endpoints, Home},
 };
@@ -38,6 +38,8 @@ pub(crate) async fn queries_give_what_the_lake_holds(on: &Endpoints, home: &Home
     let lake = lake(on, home).await;
     pages_put_together_are_the_table(&lake).await;
     clients_that_are_not_ours_see_the_same(on, &lake);
+    tables_with_manifests_are_the_same(&lake).await;
+    wide_results_come_in_time(&lake).await;
     values_are_what_trino_makes_of_them(&lake).await;
     types_decide_as_trino_lets_them(&lake).await;
     parameters_stand_where_their_marks_stood(&lake).await;
@@ -179,6 +181,69 @@ fn clients_that_are_not_ours_see_the_same(on: &Endpoints, lake: &Lake) {
         assert_eq!(serde_json::from_value::<Vec<String>>(line.clone()).expect("a line"), plain(row));
     }
     assert_eq!(seen["refused"], "WorkGroup nobody is not found.");
+}
+
+/// Tables as Redshift Spectrum reads them: by the list of files that delta-rs wrote.
+async fn tables_with_manifests_are_the_same(lake: &Lake) {
+    let (database, glue) = (&lake.database, lake.aws.glue());
+    for (name, folder) in [("listed", "gold/sales"), ("unwritten", "gold/nothing")] {
+        let table = Table {
+            name: name.into(),
+            table_type: Some("EXTERNAL_TABLE".into()),
+            storage_descriptor: Storage {
+                columns: [("id", "bigint"), ("net", "decimal(18,2)"), ("at", "timestamp")]
+                    .map(|(name, kind)| Column { name: name.into(), kind: kind.into(), comment: None })
+                    .into(),
+                location: Some(format!("s3://{}/{folder}/_symlink_format_manifest/", lake.bucket)),
+                input_format: Some("org.apache.hadoop.hive.ql.io.SymlinkTextInputFormat".into()),
+                ..Storage::default()
+            },
+            ..Table::default()
+        };
+        glue.create_table(database, &table).await.expect("a table");
+    }
+    let same =
+        ["net", "day", "at", "note", "open"].map(|it| format!(" and l.{it} is not distinct from s.{it}")).concat();
+    let sql = format!(
+        "select (select count(*) from {database}.listed l join {database}.sales s on l.id = s.id{same}), \
+         (select count(*) from {database}.listed), (select count(*) from {database}.unwritten where net > 1 or at is null)"
+    );
+    let id = lake.start(&sql, None).await;
+    let done = lake.end(&id).await;
+    assert_eq!(done.status().and_then(|it| it.state()), Some(&QueryExecutionState::Succeeded), "{done:?}");
+    let page = lake.aws.athena().get_query_results().query_execution_id(id).send().await.expect("a page");
+    let row = page.result_set().expect("rows").rows()[1].data();
+    let found: Vec<_> = row.iter().filter_map(|it| it.var_char_value()).collect();
+    assert_eq!(found, [&*ROWS.to_string(), &*ROWS.to_string(), "0"]);
+    for name in ["listed", "unwritten"] {
+        glue.delete_table(database, name).await.expect("gone");
+    }
+}
+
+/// Pages end by their size, too, and one row may be larger than any page.
+async fn wide_results_come_in_time(lake: &Lake) {
+    let sql = "select x, rpad('x', x * 400000, 'y') as wide from unnest(array[1, 2, 20, 1, 1, 1, 1]) t(x)";
+    let id = lake.start(sql, None).await;
+    let done = lake.end(&id).await;
+    assert_eq!(done.status().and_then(|it| it.state()), Some(&QueryExecutionState::Succeeded), "{done:?}");
+    let (mut rows, mut token, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let request = lake.aws.athena().get_query_results().query_execution_id(&id).set_next_token(token);
+        let page = request.send().await.expect("a page");
+        pages += 1;
+        let own = page.result_set().expect("rows").rows().iter();
+        rows.extend(own.map(|it| {
+            (it.data()[0].var_char_value().map(str::to_owned), it.data()[1].var_char_value().map_or(0, str::len))
+        }));
+        token = page.next_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    let wide = [1, 2, 20, 1, 1, 1, 1].map(|it: usize| (Some(it.to_string()), it * 400_000));
+    assert_eq!(rows[0], (Some("x".to_owned()), "wide".len()));
+    assert_eq!(rows[1..], wide);
+    assert!((3..=8).contains(&pages), "{pages} pages of about 1 MiB");
 }
 
 /// Expected are types and texts as Trino's documentation and Java have them.
@@ -369,7 +434,10 @@ async fn the_catalog_can_be_asked(lake: &Lake) {
         "CREATE EXTERNAL TABLE {database}.again LOCATION 's3://{bucket}/gold/sales/' TBLPROPERTIES ('table_type'='DELTA')"
     );
     assert!(lake.lines(&made).await.is_empty());
-    assert_eq!(lake.lines(&format!("SHOW TABLES IN {database}")).await, ["again", "sales"]);
+    assert_eq!(
+        lake.lines(&format!("-- as an editor\n/* has it */ SHOW TABLES IN {database}")).await,
+        ["again", "sales"]
+    );
     let columns = lake.lines(&format!("DESCRIBE {database}.again")).await;
     assert_eq!(columns[2], "net\tdecimal(18,2)\t");
     assert!(lake.lines(&format!("DROP TABLE {database}.again")).await.is_empty());

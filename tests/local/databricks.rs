@@ -208,6 +208,10 @@ pub(crate) fn tasks_run(sdk: &Sdk) {
     assert_eq!(seen["script"], "args ['script', '{{nothing}}'] total 45 password [REDACTED]\n");
     assert_eq!((&seen["notebook"], &seen["last"]), (&json!("friday 2 [REDACTED]"), &json!("friday\n")));
     assert!(seen["parent"][2].as_str().is_some_and(|it| it.contains("multiple tasks is not supported")));
+    let daemon = format!("sleep\0{}\0", seen["daemon"].as_str().expect("a number"));
+    let processes = fs::read_dir("/proc").expect("processes").filter_map(|it| Some(it.ok()?.path().join("cmdline")));
+    let left: Vec<_> = processes.filter(|it| fs::read_to_string(it).is_ok_and(|it| it == daemon)).collect();
+    assert!(left.is_empty(), "a task's daemon outlives it: {left:?}");
     assert_eq!(seen["status"], json!(["TERMINATED", "SUCCESS"]));
     assert_eq!((&seen["listed"], &seen["active"]), (&json!([true]), &json!(0)));
     assert_eq!(seen["deleted"][0], "ResourceDoesNotExist");
@@ -221,7 +225,7 @@ pub(crate) fn failures_are_told(sdk: &Sdk) {
     let message = "Task fails failed with message: Workload failed, see run output for details.";
     assert!(seen["message"].as_str().is_some_and(|it| it.starts_with(message)), "{}", seen["message"]);
     let tasks = json!({ "fails": ["TERMINATED", "FAILED"], "after": skipped, "anyway": SUCCESS });
-    assert_eq!((&seen["tasks"], &seen["attempts"]), (&tasks, &json!([1, 0, 0])));
+    assert_eq!((&seen["tasks"], &seen["attempts"]), (&tasks, &json!([0, 1, 0, 0])));
     assert_eq!(seen["error"], "ValueError: no such order: [REDACTED]");
     let trace = seen["trace"].as_str().expect("a trace");
     let lines: Vec<&str> = trace.lines().filter(|it| it.contains("fails.py")).collect();
@@ -269,6 +273,33 @@ pub(crate) async fn schedules_and_webhooks_fire(sdk: &Sdk) {
     let told = |event: &str| ("Basic dTpw".to_owned(), json!(event), json!({ "job_id": job, "name": "each second" }));
     assert_eq!(events(), [told("jobs.on_start"), told("jobs.on_success")]);
     server.abort();
+}
+
+/// Returns the job, for [`arrivals_outlive_a_kill`].
+pub(crate) async fn files_that_arrive_begin_runs(sdk: &Sdk, on: &Endpoints) -> String {
+    let aws = super::aws(on).await;
+    aws.s3().create_bucket().bucket("arrivals").send().await.expect("a bucket");
+    put(on, "beside/before.csv").await;
+    let see = |what: &str, more: &[&str]| tokio::task::block_in_place(|| sdk.see(what, more));
+    let job = see("arrivals", &["s3://arrivals/in/"])["job"].as_str().expect("a job").to_owned();
+    put(on, "beside/after.csv").await;
+    put(on, "in/2026/first.csv").await;
+    assert_eq!(see("arrived", &[&job, "1"])["triggers"], json!(["FILE_ARRIVAL"]));
+    job
+}
+
+/// What was seen before a kill begins no other run after it, and what comes then begins the next.
+pub(crate) async fn arrivals_outlive_a_kill(sdk: &Sdk, on: &Endpoints, job: &str) {
+    let see = |count: &str| tokio::task::block_in_place(|| sdk.see("arrived", &[job, count]))["triggers"].clone();
+    assert_eq!(see("1"), json!(["FILE_ARRIVAL"]), "the one from before");
+    put(on, "in/2026/first.csv").await;
+    put(on, "in/second.csv").await;
+    assert_eq!(see("2"), json!(["FILE_ARRIVAL", "FILE_ARRIVAL"]));
+}
+
+async fn put(on: &Endpoints, key: &str) {
+    let aws = super::aws(on).await;
+    aws.s3().put_object().bucket("arrivals").key(key).body(b"x".to_vec().into()).send().await.expect("written");
 }
 
 pub(crate) async fn a_kill_ends_what_runs(sdk: &Sdk, home: &Home) {

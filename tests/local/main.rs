@@ -12,6 +12,7 @@ mod cloudwatch;
 mod databricks;
 mod gateway;
 mod poller;
+mod redshift;
 mod traces;
 mod watch;
 
@@ -253,6 +254,7 @@ async fn the_gateway_and_the_poller_answer_as_aws_does() {
     gateway::databases_are_postgresql_s_own(&on).await;
     gateway::the_rest_passes_through(&on).await;
     athena::queries_give_what_the_lake_holds(&on, &place.home).await;
+    redshift::external_schemas_live_and_die(&on);
     cloudwatch::alarms_go_off_and_back(&on);
     cloudwatch::logged_metrics_are_metrics(&on).await;
     cloudwatch::the_numbers_are_true(&on).await;
@@ -282,6 +284,8 @@ async fn the_local_databricks_answers_the_official_sdk() {
     databricks::failures_are_told(&sdk);
     databricks::schedules_and_webhooks_fire(&sdk).await;
     watch::a_failed_run_counts_once(&on).await;
+    let job = databricks::files_that_arrive_begin_runs(&sdk, &on).await;
     databricks::a_kill_ends_what_runs(&sdk, &place.home).await;
+    databricks::arrivals_outlive_a_kill(&sdk, &on, &job).await;
     local::stop(&place.home).await.expect("stop");
 }

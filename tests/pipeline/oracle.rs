@@ -156,7 +156,8 @@ fn accept(record: &Record, now: Timestamp) -> Option<Row> {
             let unit_price = event.decimal("unit_price", 2)?;
             let has_discount = event.fields.contains_key("discount");
             let discount = if has_discount { event.decimal("discount", 4)? } else { 0 };
-            if unit_price > MOST_CENTS || discount > 10_000 {
+            let is_worth_too_much = i128::from(quantity) * unit_price >= 100_000_000_000_000;
+            if unit_price > MOST_CENTS || is_worth_too_much || discount > 10_000 {
                 return None;
             }
             let own = vec![

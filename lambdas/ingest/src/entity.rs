@@ -6,10 +6,18 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use crate::{field::Digits, moment::Moment, object::Object, reject::Fault};
+use crate::{
+    field::Digits,
+    moment::Moment,
+    object::Object,
+    reject::{Fault, Reason},
+};
 
 /// Largest amount of a `numeric(12,2)` column, in hundredths.
 const MOST_CENTS: i64 = 999_999_999_999;
+/// Most that a line may be worth before its discount, in hundredths: what is summed up later has 18 digits, and a shop's
+/// numbers are not to end with one event.
+const MOST_WORTH: i128 = 100_000_000_000_000;
 
 /// Which of two events about the same entity is the newer: the later one, and of two at the same time the one with
 /// the greater id.
@@ -160,14 +168,19 @@ impl<'a> Entity<'a> for Line<'a> {
         let product_id = object.id("product_id")?;
         let product_name = object.text("product_name")?;
         let category = object.lower("category")?;
+        let quantity = object.positive("quantity")?;
+        let unit_price = object.decimal("unit_price", Digits::AtMost(2), MOST_CENTS)?;
+        if i128::from(quantity) * i128::from(unit_price) >= MOST_WORTH {
+            return Err(Fault::new(Reason::OutOfRange, "quantity: too large at this unit_price"));
+        }
         Ok(Self {
             order_id,
             line_no,
             product_id,
             product_name,
             category: if category.is_empty() { Cow::Borrowed("uncategorised") } else { category },
-            quantity: object.positive("quantity")?,
-            unit_price: object.decimal("unit_price", Digits::AtMost(2), MOST_CENTS)?,
+            quantity,
+            unit_price,
             discount: object.decimal("discount", Digits::AtMost(4), 10_000)?,
             version,
         })

@@ -33,6 +33,14 @@ class Parser(argparse.ArgumentParser):
             logging.getLogger(name).setLevel(logging.WARNING)
         return self.parse_args(argv)
 
+    def add_manifests(self) -> None:
+        """Adds the argument that asks for manifests."""
+        self.add_argument(
+            "--manifests",
+            action="store_true",
+            help="write beside each gold table the list of its files, by which Redshift Spectrum reads it",
+        )
+
     def add_jdbc(self) -> None:
         """Adds the arguments that reach the database."""
         self.add_argument("--jdbc-url", required=True, help="jdbc:postgresql://host:port/database")

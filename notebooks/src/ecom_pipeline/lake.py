@@ -6,12 +6,17 @@ made by a DataFrame (engines differ in what is nullable, and none keeps the comm
 
 from __future__ import annotations
 
-from pyspark.errors import AnalysisException
+from typing import TYPE_CHECKING
+
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from .contracts import Table
 from .errors import PipelineError
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
 
 #: Keeps workspaces that default to newer features from making tables that Athena cannot read.
 PROPERTIES = {
@@ -122,8 +127,37 @@ class Lake:
         ).collect()
         self.spark.catalog.dropTempView(view)
 
+    def list_files(self, table: Table) -> None:
+        """Writes the manifest of a table: its newest version's files, for engines that do not know the Delta log.
+
+        Redshift Spectrum is one. It is replaced as a whole, so a reader sees one version or the other. A partitioned
+        table would need one for each partition.
+        """
+        try:
+            self.spark.sql(f"GENERATE symlink_format_manifest FOR TABLE {self._sql(table)}").collect()
+        except PySparkException as error:
+            # Sail does not know the statement.
+            if "found GENERATE at" not in str(error):
+                raise
+            delta_rs(self.location(table)).generate()
+
     def _sql(self, table: Table) -> str:
         return f"delta.`{self.location(table)}`"
+
+
+def delta_rs(at: str) -> DeltaTable:
+    """A table by delta-rs, for what an engine has no statement for.
+
+    It finds the object store's endpoint and credentials in the environment, as the engine does.
+    """
+    try:
+        from deltalake import DeltaTable
+    except ImportError as error:
+        raise PipelineError(
+            "this engine knows none of OPTIMIZE, VACUUM and GENERATE, and the package deltalake that would do their "
+            "work is not installed; install it beside the engine, or run the job on Databricks"
+        ) from error
+    return DeltaTable(at)
 
 
 def _greater(columns: tuple[str, ...]) -> str:

@@ -243,19 +243,27 @@ impl Databricks {
         whole.ok_or_else(|| super::unusable("a run without a page"))
     }
 
-    /// Lists the latest runs of a job without their tasks, newest first: those under way, or all.
+    /// Lists the latest runs of a job without their tasks, newest first: page by page, to the end of the one with a run that
+    /// is far enough back.
     ///
     /// # Errors
     /// That of the request.
-    pub async fn runs(&self, job: i64, active_only: bool, most: usize) -> Result<Vec<Run>> {
+    pub async fn runs(&self, job: i64, enough: impl Fn(&Run) -> bool) -> Result<Vec<Run>> {
         const OPERATION: &str = "jobs/runs/list";
-        let query = vec![
-            ("job_id", job.to_string()),
-            ("active_only", active_only.to_string()),
-            ("limit", most.min(PAGE).to_string()),
-        ];
-        let mut answer = self.get(OPERATION, "/api/2.2/jobs/runs/list", query).await?;
-        answer.get_mut("runs").map_or(Ok(Vec::new()), |it| read(OPERATION, it.take()))
+        let (mut found, mut token) = (Vec::new(), None);
+        loop {
+            let page = token.take().map(|it| ("page_token", it));
+            let query = [("job_id", job.to_string()), ("limit", PAGE.to_string())].into_iter().chain(page).collect();
+            let mut answer = self.get(OPERATION, "/api/2.2/jobs/runs/list", query).await?;
+            let runs: Vec<Run> = answer.get_mut("runs").map_or(Ok(Vec::new()), |it| read(OPERATION, it.take()))?;
+            let far = runs.iter().any(&enough);
+            found.extend(runs);
+            let next = answer.get("next_page_token").and_then(Value::as_str);
+            token = next.filter(|it| !far && !it.is_empty()).map(str::to_owned);
+            if token.is_none() {
+                return Ok(found);
+            }
+        }
     }
 
     /// Lists all runs of the workspace that are under way, as the API describes them, with their tasks.

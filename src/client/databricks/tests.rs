@@ -284,3 +284,17 @@ async fn nothing_shows_a_token() {
         format!("{client:?} {:?} {err} {err:?} {:?}", client.connection.get(), secrets::SecretText::new("dapi-x"));
     assert!(!shown.contains("dapi"), "{shown}");
 }
+
+#[tokio::test]
+async fn runs_are_listed_as_far_back_as_is_asked_for() {
+    let server = Server::start(|it: &Request| {
+        let first: i64 = it.query("page_token").map_or(100, |it| it.parse().expect("ours"));
+        let runs: Vec<_> = (first - 23..=first).rev().map(|it| json!({ "run_id": it })).collect();
+        fine(json!({ "runs": runs, "has_more": true, "next_page_token": (first - 24).to_string() }))
+    })
+    .await;
+    let runs = server.client().runs(7, |it| it.run_id == 60).await.expect("runs");
+    assert_eq!((runs.len(), runs[0].run_id, runs[47].run_id), (48, 100, 53));
+    assert_eq!(server.asked().len(), 2);
+    assert_eq!(server.asked()[0].query("job_id").as_deref(), Some("7"));
+}

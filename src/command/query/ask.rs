@@ -12,6 +12,7 @@ use crate::{
     report::{
         human,
         rows::{self, Column},
+        terminal::harmless,
     },
     stack,
 };
@@ -281,6 +282,8 @@ impl Failed {
             .starts_with("DELTA_LAKE_INVALID_TABLE")
             .then(|| "the table is listed, and nothing has been written to it: run the job that writes it".to_owned());
         let place = place(&reason, sql);
+        // It may hold what the data hold, which does not steer a terminal.
+        let reason = harmless(&reason).into_owned();
         Self { place, sql: NamedSource::new("query", sql.to_owned()), reason, help }
     }
 

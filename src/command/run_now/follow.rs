@@ -5,14 +5,17 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::view::{TaskFailure, View};
+use super::view::{TaskFailure, View, is_tried_again};
 use crate::client::{
-    Result,
+    Reason, Result,
     databricks::{
         Databricks,
         runs::{LifeCycle, Outcome, Run},
     },
 };
+
+/// How long a workspace that does not answer is asked again.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Looks until the run is over, and shows what changes. Once `cancel` is, asks for the run to be stopped, and goes on
 /// looking.
@@ -26,8 +29,22 @@ pub(super) async fn follow(
     cancel: &CancellationToken,
 ) -> Result<Run> {
     let (begun, mut asked_to_stop) = (Instant::now(), false);
+    let mut away: Option<Instant> = None;
     loop {
-        let run = databricks.run(number).await?;
+        let run = match databricks.run(number).await {
+            Ok(it) => it,
+            // The run goes on meanwhile.
+            Err(err) if matches!(err.reason, Reason::Unavailable | Reason::Throttled) && !cancel.is_cancelled() => {
+                if away.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                    return Err(err);
+                }
+                view.away();
+                tokio::time::sleep(pause(begun.elapsed())).await;
+                continue;
+            }
+            Err(err) => return Err(err),
+        };
+        away = None;
         view.update(&run);
         if run.state.life_cycle_state.is_over() {
             return Ok(run);
@@ -55,7 +72,7 @@ fn pause(elapsed: Duration) -> Duration {
 
 /// Fetches the errors of the tasks that failed by themselves. Those that an earlier one took along have none.
 pub(super) async fn failures(databricks: &Databricks, run: &Run) -> Vec<TaskFailure> {
-    let failed = run.tasks.iter().filter(|it| match it.state.result_state {
+    let failed = run.tasks.iter().filter(|it| !is_tried_again(run, it)).filter(|it| match it.state.result_state {
         Some(Outcome::Failed | Outcome::Timedout | Outcome::SuccessWithFailures | Outcome::Unknown) => true,
         None => it.state.life_cycle_state == LifeCycle::InternalError,
         Some(

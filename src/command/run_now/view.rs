@@ -1,6 +1,7 @@
 //! A run of a job as people follow it: a line for each task that begins or ends, and the result.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     time::{Duration, Instant},
 };
@@ -16,6 +17,8 @@ use crate::{
 
 /// So many of the last lines of a trace are shown.
 const TRACE: usize = 20;
+/// So many characters of a line are shown.
+const LINE: usize = 2000;
 
 /// Shows a run while it goes on.
 #[derive(Debug)]
@@ -59,12 +62,19 @@ impl View {
             if before != Some(state) {
                 // It may have begun and ended between two looks.
                 news.extend(News::begun(task).filter(|_| !before.is_some_and(has_begun)));
-                news.extend(News::ended(task));
+                news.extend(News::ended(run, task));
             }
         }
         // A task begins as soon as the one before it has ended.
         news.sort_by_key(|it| (it.at, it.rank));
         news
+    }
+
+    /// Shows that nothing is known of the run for a while.
+    pub(super) fn away(&self) {
+        if let Some(it) = &self.spinner {
+            it.busy("Databricks does not answer; the run goes on");
+        }
     }
 
     /// Shows that the run was asked to stop.
@@ -137,10 +147,17 @@ impl<'a> News<'a> {
         ran.then_some(Self { at: task.start_time, rank: 1, text, task, state: LifeCycle::Running })
     }
 
-    fn ended(task: &'a Task) -> Option<Self> {
+    fn ended(run: &Run, task: &'a Task) -> Option<Self> {
         let (name, state) = (named(task), task.state.life_cycle_state);
+        let before = |it: &&Task| it.task_key == task.task_key && it.attempt_number == task.attempt_number - 1;
         let text = match state {
-            LifeCycle::WaitingForRetry => format!("{name} failed, and is tried again"),
+            it if it.is_over() && is_tried_again(run, task) => format!("{name} failed, and is tried again"),
+            // It is the next attempt that waits; where the one before is listed, that one tells.
+            LifeCycle::WaitingForRetry if run.tasks.iter().any(|it| before(&it)) => return None,
+            LifeCycle::WaitingForRetry => {
+                let failed = Task { attempt_number: (task.attempt_number - 1).max(0), ..task.clone() };
+                format!("{} failed, and is tried again", named(&failed))
+            }
             it if it.is_over() => {
                 let took = took(task.start_time, task.end_time).map(|it| format!(" after {}", human::duration(it)));
                 format!("{name} ended {}{}", ended(task), took.unwrap_or_default())
@@ -162,9 +179,14 @@ fn named(task: &Task) -> String {
     }
 }
 
+/// Says whether there is a later attempt at a task.
+pub(super) fn is_tried_again(run: &Run, task: &Task) -> bool {
+    run.tasks.iter().any(|it| it.task_key == task.task_key && it.attempt_number > task.attempt_number)
+}
+
 /// Says whether a task is at work or was, and is not over.
 const fn has_begun(state: LifeCycle) -> bool {
-    matches!(state, LifeCycle::Running | LifeCycle::Terminating | LifeCycle::WaitingForRetry)
+    matches!(state, LifeCycle::Running | LifeCycle::Terminating)
 }
 
 /// Says what a run is doing; nothing, once it is over.
@@ -176,7 +198,7 @@ fn doing(run: &Run) -> Option<String> {
     let some = match run.state.life_cycle_state {
         it if it.is_over() => return None,
         _ if !names.is_empty() => return Some(format!("{names} running")),
-        LifeCycle::Queued => "queued: waiting for another run",
+        LifeCycle::Queued => "queued: waiting for its turn",
         _ if !run.tasks.is_empty() && run.tasks.iter().all(|it| state(it).is_over()) => "ending",
         _ if run.tasks.iter().any(|it| has_begun(state(it)) || state(it).is_over()) => "waiting for the next task",
         _ => "waiting for its cluster",
@@ -203,10 +225,18 @@ impl TaskFailure {
             Err(why) => (message, Some(format!("its output could not be read: {why}"))),
         };
         // Whatever the task wrote, it does not steer a terminal.
-        let why = error.map(|it| format!(": {}", harmless(&it))).unwrap_or_default();
+        let why = error.map(|it| format!(": {}", harmless(&beginning(&it)))).unwrap_or_default();
         let trace = trace.filter(|it| !it.is_empty()).map(|it| harmless(&it).into_owned());
         Self { task: task.task_key.clone(), how: format!("ended {}{why}", ended(task)), trace }
     }
+}
+
+/// Returns the first lines of a text.
+fn beginning(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    let left_out = lines.len().saturating_sub(TRACE);
+    let more = if left_out > 0 { format!("\n… {} more", human::plural(left_out, "line")) } else { String::new() };
+    lines.iter().take(TRACE).map(|it| shortened(it)).collect::<Vec<_>>().join("\n") + &more
 }
 
 /// Returns the last lines of a text.
@@ -214,7 +244,15 @@ fn end(text: &str) -> String {
     let lines: Vec<_> = text.trim_end().lines().collect();
     let left_out = lines.len().saturating_sub(TRACE);
     let more = if left_out > 0 { format!("… {} before\n", human::plural(left_out, "line")) } else { String::new() };
-    more + &lines[left_out..].join("\n")
+    more + &lines[left_out..].iter().map(|it| shortened(it)).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns the beginning of a line that nobody would read to its end.
+fn shortened(line: &str) -> Cow<'_, str> {
+    match line.char_indices().nth(LINE) {
+        Some((at, _)) => Cow::Owned(format!("{} … {} more bytes", &line[..at], line.len() - at)),
+        None => Cow::Borrowed(line),
+    }
 }
 
 fn ended(task: &Task) -> &'static str {
@@ -291,6 +329,12 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("line 30"), "{text}");
+        let long =
+            Output { error: Some("é".repeat(30_000)), error_trace: Some("x".repeat(1 << 20)), ..Output::default() };
+        let text = TaskFailure::new(&run().tasks[1], Ok(&long)).to_string();
+        assert!(
+            text.contains("é … 56000 more bytes\nxx") && text.ends_with(&format!(" … {} more bytes", (1 << 20) - LINE))
+        );
         let text = TaskFailure::new(&run().tasks[1], Err("denied".into())).to_string();
         assert_eq!(text, "task silver ended with an error\nits output could not be read: denied");
     }
@@ -336,6 +380,44 @@ mod tests {
         let (news, doing) = look(&[bronze, ("gold", "TERMINATED", "SUCCESS", 7_000, 8_000), silver]);
         assert_eq!(news, ["gold ended well after 1.0 s"]);
         assert_eq!(doing, "ending");
+    }
+
+    #[test]
+    fn attempts_are_told_as_they_came() {
+        let attempt = |number: i64, state: &str, start: i64, end: i64| {
+            let mut it = json!({
+                "run_id": number, "task_key": "one", "attempt_number": number, "start_time": start, "end_time": end,
+                "state": { "life_cycle_state": state },
+            });
+            if end > 0 {
+                it["state"]["result_state"] = "FAILED".into();
+            }
+            it
+        };
+        let run = |tasks: Vec<serde_json::Value>| -> Run {
+            let state = json!({ "life_cycle_state": "RUNNING" });
+            serde_json::from_value(json!({ "run_id": 1, "state": state, "tasks": tasks })).expect("a run")
+        };
+        let looks = [
+            vec![attempt(0, "RUNNING", 1_000, 0)],
+            vec![attempt(0, "TERMINATED", 1_000, 2_000), attempt(1, "WAITING_FOR_RETRY", 0, 0)],
+            vec![attempt(0, "TERMINATED", 1_000, 2_000), attempt(1, "RUNNING", 5_000, 0)],
+            vec![attempt(0, "TERMINATED", 1_000, 2_000), attempt(1, "TERMINATED", 5_000, 6_000)],
+        ];
+        let told = [
+            "one began",
+            "one failed, and is tried again",
+            "one (attempt 2) began",
+            "one (attempt 2) ended with an error after 1.0 s",
+        ];
+        let mut all = view(false);
+        let news = |view: &mut View, run: &Run| view.news(run).into_iter().map(|it| it.text).collect::<Vec<_>>();
+        let found: Vec<String> = looks.iter().flat_map(|it| news(&mut all, &run(it.clone()))).collect();
+        assert_eq!(found, told);
+        let mut latest = view(false);
+        let found: Vec<String> =
+            looks.iter().flat_map(|it| news(&mut latest, &run(it.last().cloned().into_iter().collect()))).collect();
+        assert_eq!(found, told, "where only the last attempt is listed");
     }
 
     #[test]

@@ -88,13 +88,14 @@ pub(super) fn id(call: &Call, name: &str) -> Result<i64, Fault> {
 
 /// A part of a list, from a page's token on, and the token of the next page.
 pub(super) fn page<T>(all: Vec<T>, token: Option<&str>, size: usize) -> Result<(Vec<T>, Option<String>), Fault> {
-    let from = match token {
+    let from: usize = match token {
         None => 0,
         Some(it) => it.strip_prefix("at-").and_then(|it| it.parse().ok()).ok_or_else(|| {
             invalid(format!("Invalid page token {it:?}: take it from the answer before, and change nothing else"))
         })?,
     };
-    let next = (all.len() > from + size).then(|| format!("at-{}", from + size));
+    let end = from.saturating_add(size);
+    let next = (all.len() > end).then(|| format!("at-{end}"));
     Ok((all.into_iter().skip(from).take(size).collect(), next))
 }
 
@@ -138,6 +139,8 @@ mod tests {
         assert_eq!((first.len(), next.as_deref()), (100, Some("at-100")));
         let (last, next) = page(all.clone(), Some("at-200"), 100).expect("page");
         assert_eq!((last.len(), next), (30, None));
+        let far = format!("at-{}", usize::MAX);
+        assert_eq!(page(all.clone(), Some(&far), 100).expect("page"), (Vec::new(), None));
         assert_eq!(page(all, Some("x"), 100).expect_err("token").code, "INVALID_PARAMETER_VALUE");
     }
 

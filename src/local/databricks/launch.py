@@ -137,12 +137,18 @@ class Secrets:
 
 
 class TaskValues:
+    # As Databricks documents it, in bytes of JSON.
+    LARGEST = 48 << 10
+
     def __init__(self, known, own):
         self._known, self._own = known, own
 
     def set(self, key, value):
-        json.dumps(value)
-        self._own[key] = value
+        text = json.dumps(value, allow_nan=False)
+        if len(text) > self.LARGEST:
+            raise ValueError(f"the task value {key} has {len(text)} bytes as JSON; at most {self.LARGEST} are allowed")
+        # As it is now, whatever becomes of it.
+        self._own[key] = json.loads(text)
 
     def get(self, taskKey, key, default=None, debugValue=None):
         value = self._known.get(taskKey, {}).get(key, default)
@@ -236,6 +242,24 @@ def trace(err):
     return "".join(traceback.format_exception(type(err), err, frame))
 
 
+def worded(err):
+    """An error in a line, also one that cannot say what it is."""
+    try:
+        text = str(err)
+    except Exception as why:  # noqa: BLE001
+        text = f"<its text cannot be had: {type(why).__name__}>"
+    return f"{type(err).__name__}: {text}"
+
+
+def plain(it):
+    """The same with texts that UTF-8 can hold: what is read wrongly has halves of letters in it."""
+    if isinstance(it, str):
+        return it.encode("utf-8", "replace").decode()
+    if isinstance(it, dict):
+        return {plain(key): plain(value) for key, value in it.items()}
+    return [plain(value) for value in it] if isinstance(it, list) else it
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         task = json.load(file)
@@ -262,13 +286,13 @@ def main():
             result["error"] = f"SystemExit: {end.code}"
             result["error_trace"] = trace(end)
     except BaseException as err:  # noqa: BLE001
-        result["error"] = f"{type(err).__name__}: {err}"
+        result["error"] = worded(err)
         result["error_trace"] = trace(err)
         print(result["error_trace"], end="", file=sys.stderr)
     result["values"] = own
     path = task["result"]
     with open(f"{path}.new", "w", encoding="utf-8") as file:
-        json.dump(result, file)
+        json.dump(plain(result), file)
     os.replace(f"{path}.new", path)
     sys.stdout.flush()
     sys.stderr.flush()

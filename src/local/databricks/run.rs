@@ -97,6 +97,11 @@ impl New {
             token: None,
         }
     }
+
+    /// The same run as any other with this token.
+    pub(super) fn once(self, token: String) -> Self {
+        Self { token: Some(token), ..self }
+    }
 }
 
 /// The API of runs.
@@ -283,9 +288,9 @@ impl RunApi {
         }
         let mut answer = json!({ "metadata": metadata });
         if is_notebook {
-            let output = attempt.outcome.notebook_output.as_ref();
+            let (output, truncated) = (attempt.outcome.notebook_output.as_ref(), attempt.outcome.truncated);
             answer["notebook_output"] =
-                output.map_or_else(|| json!({}), |it| json!({ "result": it, "truncated": false }));
+                output.map_or_else(|| json!({}), |it| json!({ "result": it, "truncated": truncated }));
         }
         let path = self.runs.folder(run.id).join(attempt.id.to_string()).join("log");
         if let Ok(log) = std::fs::read(path) {
@@ -367,8 +372,13 @@ impl RunApi {
         if keys.is_empty() {
             return Err(invalid("There is nothing to repair: name tasks, or rerun_all_failed_tasks."));
         }
-        let repair = new_id();
+        let (repair, known, mut taken) = (new_id(), run.repairs.len(), false);
         let change = |run: &mut Run| {
+            // Another one may have come first.
+            if !run.state.life.is_over() || run.repairs.len() != known {
+                return;
+            }
+            taken = true;
             run.parameters.extend(it.job_parameters);
             run.repairs.push(repair);
             run.ended = None;
@@ -378,6 +388,9 @@ impl RunApi {
             }
         };
         self.runs.change(run.id, change).await;
+        if !taken {
+            return Err(Fault::new(400, "INVALID_STATE", format!("Run {} is being repaired.", run.id)));
+        }
         self.runner.wake();
         ok(json!({ "repair_id": repair }))
     }
@@ -388,9 +401,10 @@ pub(super) async fn begin(runs: &Runs, new: New) -> Result<Arc<Run>, Fault> {
     let settings: job::settings::Settings = call::read(new.settings.clone().into())?;
     let made = runs
         .decide(|all| {
-            // The same token means the same run.
+            // The same token means the same run, of the same job.
+            let same = |it: &&Arc<Run>| it.submitted == new.submitted && (new.submitted || it.job == new.job);
             if let Some(token) = &new.token
-                && let Some(run) = all.values().find(|it| it.token.as_ref() == Some(token))
+                && let Some(run) = all.values().filter(same).find(|it| it.token.as_ref() == Some(token))
             {
                 return Ok(Run::clone(run));
             }

@@ -1,5 +1,6 @@
 //! Runs what is in the queue: at most one run per core at a time, each job's own limit included.
 
+pub(super) mod arrival;
 mod attempt;
 mod log;
 mod schedule;
@@ -30,7 +31,7 @@ use super::{
     secret::Secrets,
     workspace::Workspace,
 };
-use crate::local::starter::Starter;
+use crate::local::{gateway::record::Records, starter::Starter};
 
 /// What runs are run with.
 pub(super) struct Place {
@@ -61,6 +62,7 @@ struct Inner {
     workspace: Arc<Workspace>,
     secrets: Arc<Secrets>,
     outbox: webhook::Outbox,
+    arrivals: Records<arrival::Watches>,
     /// The runs that have left the queue, each with its wish to be cancelled.
     active: Mutex<BTreeMap<i64, CancellationToken>>,
     installing: tokio::sync::Mutex<()>,
@@ -80,6 +82,7 @@ impl Runner {
         destinations: Arc<Destinations>,
     ) -> std::io::Result<Self> {
         attempt::write_programs(&place)?;
+        let arrivals = Records::open(place.data.join("arrivals.json"))?;
         let outbox = webhook::Outbox::new(destinations, Arc::clone(&place.log));
         Ok(Self(Arc::new(Inner {
             place,
@@ -88,6 +91,7 @@ impl Runner {
             workspace,
             secrets,
             outbox,
+            arrivals,
             active: Mutex::default(),
             installing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
@@ -123,6 +127,7 @@ impl Runner {
         };
         select! {
             () = due => {}
+            () = arrival::serve(&self.0, self) => {}
             () = queue => {}
             () = shutdown.cancelled() => {}
         }

@@ -241,10 +241,11 @@ impl Secrets {
         text(&self.records.now().get(scope)?.secrets.get(key)?.value)
     }
 
-    /// All values that are text, to be masked wherever they appear.
+    /// All values that are text, to be masked wherever they appear. What `ecomctl` notes beside values is no secret.
     pub(super) fn values(&self) -> Vec<String> {
         let all = self.records.now();
-        all.values().flat_map(|it| it.secrets.values()).filter_map(|it| text(&it.value)).collect()
+        let secrets = all.values().flat_map(|it| &it.secrets).filter(|it| !it.0.starts_with("ecomctl."));
+        secrets.filter_map(|it| text(&it.1.value)).collect()
     }
 }
 
@@ -286,6 +287,18 @@ mod tests {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let call = Call::new(method, path, query, Bytes::from(input.to_string()), String::new());
         secrets.answer(&path.split('/').collect::<Vec<_>>(), &call, Caller::User).await
+    }
+
+    #[tokio::test]
+    async fn what_is_noted_beside_values_is_not_masked() {
+        let dir = tempfile::tempdir().expect("directory");
+        let secrets = Secrets::new(Records::open(dir.path().join("secrets.json")).expect("records"));
+        ask(&secrets, "POST", "scopes/create", json!({ "scope": "shop" })).await.expect("create");
+        for (key, value) in [("database", "geheim"), ("ecomctl.owner.s.secret_scope.shop.n", "owner")] {
+            let put = json!({ "scope": "shop", "key": key, "string_value": value });
+            ask(&secrets, "POST", "put", put).await.expect("put");
+        }
+        assert_eq!(secrets.values(), ["geheim"]);
     }
 
     #[tokio::test]

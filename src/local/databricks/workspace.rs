@@ -412,6 +412,10 @@ async fn form(body: Bytes, boundary: String) -> Result<(Import, Bytes), Fault> {
 }
 
 /// Normalises a path: absolute, without `/Workspace`, and without anything that could lead elsewhere.
+/// The longest path, in bytes: with the folder that it lies in, the system has to take it.
+const LONGEST: usize = 2048;
+
+/// Spells a path in one way.
 fn clean(path: &str) -> Result<String, Fault> {
     let rest = path.strip_prefix("/Workspace").filter(|it| it.is_empty() || it.starts_with('/')).unwrap_or(path);
     let rest = if rest.len() > 1 { rest.trim_end_matches('/') } else { rest };
@@ -419,7 +423,7 @@ fn clean(path: &str) -> Result<String, Fault> {
         return Ok("/".to_owned());
     }
     let is_fine = |it: &str| !it.is_empty() && it.len() <= 255 && ![".", ".."].contains(&it) && !it.contains('\0');
-    let is_valid = |it: &str| it.is_empty() || it.split('/').all(is_fine);
+    let is_valid = |it: &str| it.is_empty() || it.len() <= LONGEST && it.split('/').all(is_fine);
     match rest.strip_prefix('/') {
         Some(it) if is_valid(it) => Ok(rest.to_owned()),
         _ => Err(invalid(format!("Path ({path}) is not a valid workspace path."))),

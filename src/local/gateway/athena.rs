@@ -42,7 +42,7 @@ const LONGEST: Duration = Duration::from_secs(30 * 60);
 const IDLE: Duration = Duration::from_secs(60);
 /// How much of the latest results is kept beside S3, in bytes.
 const KEPT: usize = 512 << 20;
-/// How much of a result is read at once for a page.
+/// How much of a result is read for a page, as long as that holds a whole row.
 const CHUNK: usize = 1 << 20;
 /// How many of the latest results are kept beside S3.
 const MOST_KEPT: usize = 32;
@@ -367,16 +367,20 @@ impl AthenaApi {
             asked.next_token.as_deref().map_or(Ok(0), str::parse).map_err(|_| invalid("NextToken is invalid"))?;
         let read = if query.statement == Statement::Dml { page::csv } else { page::lines };
         let local = self.kept(&asked.query_execution_id, &query).await;
-        let mut bytes = Vec::new();
+        let (mut bytes, mut size) = (Vec::new(), CHUNK);
         let (page, more) = loop {
-            let part = self.part(&query, local.as_deref(), from + bytes.len()).await?;
-            let last = part.len() < CHUNK;
+            let part = self.part(&query, local.as_deref(), from + bytes.len(), size).await?;
+            let last = part.len() < size;
             bytes.extend_from_slice(&part);
-            let page = read(&bytes, most);
-            if last || page.rows.len() == most {
-                let more = page.length < bytes.len() || !last;
+            let parsed = tokio::task::spawn_blocking(move || (read(&bytes, most), bytes)).await;
+            let (page, read) = parsed.map_err(|err| Fault::new(500, "InternalServerException", err.to_string()))?;
+            // A page ends with the rows that are whole: only of a row that is larger than that more is read, twice as much
+            // each time, since it is parsed from its beginning.
+            if last || !page.rows.is_empty() {
+                let more = page.length < read.len() || !last;
                 break (page, more);
             }
+            (bytes, size) = (read, size * 2);
         };
         let next = more.then(|| (from + page.length).to_string());
         let columns: Vec<Value> = query.columns.iter().map(record::Column::json).collect();
@@ -385,13 +389,13 @@ impl AthenaApi {
     }
 
     /// Reads a part of a result's file; nothing beyond its end.
-    async fn part(&self, query: &Query, local: Option<&Local>, from: usize) -> Result<Bytes, Fault> {
+    async fn part(&self, query: &Query, local: Option<&Local>, from: usize, size: usize) -> Result<Bytes, Fault> {
         if let Some(local) = local {
-            let read = local.part(from, CHUNK).await;
+            let read = local.part(from, size).await;
             return read.map_err(|err| Fault::new(500, "InternalServerException", err.to_string()));
         }
         let request = self.cloud.request("GET", &run::path(&query.output), "s3", &query.region);
-        let request = request.header("range", format!("bytes={from}-{}", from + CHUNK - 1));
+        let request = request.header("range", format!("bytes={from}-{}", from + size - 1));
         let answer = self.cloud.send(request, Bytes::new()).await;
         let answer = answer.map_err(|err| Fault::new(500, "InternalServerException", err.to_string()))?;
         match answer.status.as_u16() {

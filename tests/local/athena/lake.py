@@ -43,6 +43,8 @@ table = pyarrow.table(
 half = count // 2
 write_deltalake(location, table.slice(0, half), storage_options=storage)
 write_deltalake(location, table.slice(half), storage_options=storage, mode="append")
+# The list of its files, as Redshift Spectrum reads it.
+DeltaTable(location, storage_options=storage).generate()
 
 
 def text(it):

@@ -6,6 +6,7 @@ Prints one JSON document, which the test asserts on; never asserts itself.
 import base64
 import io
 import json
+import os
 import sys
 import time
 
@@ -176,8 +177,9 @@ def secrets():
 
 
 SCRIPT = """
-import os, sys
+import os, subprocess, sys
 from pyspark.sql import SparkSession
+subprocess.Popen(["sleep", "DAEMON"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 spark = SparkSession.builder.getOrCreate()
 rows = spark.range(10).selectExpr("sum(id) as total").collect()
 print("args", sys.argv[1:], "total", rows[0]["total"], "password", os.environ["PASSWORD"])
@@ -262,13 +264,15 @@ def output(w, run, key):
 
 def runs():
     w = client()
+    # How long it sleeps tells it from all others.
+    daemon = str(86400 + os.getpid())
     clusters = prepare(w)
     upload(w, "notebook.py", NOTEBOOK)
     notebook = jobs.NotebookTask(notebook_path=f"{FOLDER}/notebook", base_parameters={"other": "{{job.id}}"})
     last = "import sys\nprint(sys.argv[1])\n"
     tasks = [
         wheel_task(w, "wheel", parameters=["--day", "{{job.parameters.day}}", "--run", "{{job.run_id}}"]),
-        script_task(w, "script", SCRIPT, "wheel", parameters=["{{task.name}}", "{{nothing}}"]),
+        script_task(w, "script", SCRIPT.replace("DAEMON", daemon), "wheel", parameters=["{{task.name}}", "{{nothing}}"]),
         task("notebook", "wheel", notebook_task=notebook),
         script_task(w, "last", last, "notebook", parameters=["{{tasks.notebook.values.day}}"]),
     ]
@@ -278,7 +282,7 @@ def runs():
     first = w.jobs.run_now(job, idempotency_token="once", job_parameters={"day": "friday"}).run_id
     again = w.jobs.run_now(job, idempotency_token="once", job_parameters={"day": "friday"}).run_id
     run = until(w, first)
-    seen = {"seconds": round(time.monotonic() - began, 1), "same": first == again, "run": state(run)}
+    seen = {"seconds": round(time.monotonic() - began, 1), "same": first == again, "run": state(run), "daemon": daemon}
     seen["tasks"] = states(run)
     seen["run id"] = str(first)
     for key in ("wheel", "script", "last"):
@@ -366,6 +370,22 @@ def schedules():
     w.jobs.update(job, new_settings=jobs.JobSettings(schedule=cron))
     first = [it for it in done if it.state.result_state.value == "SUCCESS"]
     return {"trigger": [it.trigger.value for it in first[:1]], "job": str(job), "run": [str(it.run_id) for it in first]}
+
+
+def arrivals():
+    """A job that runs when files arrive; the fourth argument is where."""
+    trigger = jobs.TriggerSettings(file_arrival=jobs.FileArrivalTriggerConfiguration(url=sys.argv[4]))
+    return {"job": str(client().jobs.create(name="on arrival", trigger=trigger).job_id)}
+
+
+def arrived():
+    """Waits until a job, the fourth argument, has had as many runs as the fifth says, and tells what began them."""
+    w = client()
+    job, count = int(sys.argv[4]), int(sys.argv[5])
+    deadline = time.monotonic() + 90
+    while len(runs := list(w.jobs.list_runs(job_id=job))) < count and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return {"triggers": [it.trigger.value for it in runs]}
 
 
 def begin():

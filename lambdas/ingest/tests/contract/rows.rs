@@ -131,13 +131,16 @@ async fn tiers_follow_the_lines() {
         .await;
     assert_eq!(shop.sql("SELECT coalesce(value_tier, 'none') FROM orders"), "none\n");
     let first_seen = shop.sql("SELECT ingested_at FROM orders");
-    // 49.99; 50.00 with a second line; 200.00; 199.99 when a discount makes the first line 49.980002; a bad price.
+    // 49.99; 50.00 with a second line; 200.00; 199.99 when a discount makes the first line 49.980002; a bad price; the most that a
+    // line may be worth, and a little more.
     for (id, line_no, quantity, price, discount, tier) in [
         (10, 1, 1, "49.99", "0", "small"),
         (11, 2, 1, "0.01", "0", "medium"),
         (12, 2, 1, "150.01", "0", "large"),
         (13, 1, 1, "49.99", "0.0002", "medium"),
         (14, 1, 4, "12.4975", "0", "rejected"),
+        (15, 1, 100, "9999999999.99", "0", "large"),
+        (16, 1, 101, "9999999999.99", "0", "rejected"),
     ] {
         let mut event = line(id, id, 1, line_no);
         for (field, value) in

@@ -1,5 +1,6 @@
 //! The published JSON Schemas say the same as the function, wherever a schema can say it. It cannot say that a
-//! timestamp is too far ahead or names the 30th of February, that a field is there twice, or how an amount rounds.
+//! timestamp is too far ahead or names the 30th of February, that a field is there twice, how an amount rounds, or that a
+//! line is worth too much.
 
 use ingest::{Moment, check};
 use jsonschema::Validator;
@@ -128,6 +129,8 @@ fn schemas_and_function_accept_the_same_events() {
     let result = runner.run(&nearly_valid(), |(topic, event)| {
         let (_, schema) = schemas.iter().find(|(name, _)| *name == topic).unwrap();
         let checked = check(topic, event.to_string().as_bytes(), Moment::now());
+        // A schema cannot multiply.
+        prop_assume!(!format!("{checked:?}").contains("too large at this unit_price"));
         accepted.set(accepted.get() + i32::from(checked.is_ok()));
         prop_assert_eq!(schema.is_valid(&event), checked.is_ok(), "{:?}", checked);
         Ok(())

@@ -19,14 +19,17 @@ log = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None, spark: SparkSession | None = None) -> None:
     """Entry point."""
-    args = Parser("gold", __doc__).read(argv)
+    parser = Parser("gold", __doc__)
+    parser.add_manifests()
+    args = parser.read(argv)
     run(
         Lake(configure(spark) if spark else session(), args.lake_root),
         moment.now() if args.as_of is None else args.as_of,
+        args.manifests,
     )
 
 
-def run(lake: Lake, as_of: int) -> None:
+def run(lake: Lake, as_of: int, manifests: bool = False) -> None:
     """Brings all tables up to silver; `as_of` is the time that recency is counted from."""
     now = moment.column(as_of)
     customers, orders, details, payments = (
@@ -51,6 +54,10 @@ def run(lake: Lake, as_of: int) -> None:
     for name, rows in derived.items():
         _log(name, lake.replace(tables[name], rows))
     guard.check(lake, tables.values())
+    if manifests:
+        # Also of tables that stayed as they were: a run before may have ended between the two.
+        for table in tables.values():
+            lake.list_files(table)
 
 
 def _log(table: str, changed: bool) -> None:

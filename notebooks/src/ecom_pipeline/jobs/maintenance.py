@@ -11,8 +11,7 @@ from pyspark.sql import SparkSession
 from .. import guard
 from ..config import Parser
 from ..contracts import LAYERS, Table, load
-from ..errors import PipelineError
-from ..lake import Lake
+from ..lake import Lake, delta_rs
 from ..session import configure, session
 
 log = logging.getLogger(__name__)
@@ -26,17 +25,20 @@ def main(argv: Sequence[str] | None = None, spark: SparkSession | None = None) -
     """Entry point. The time that counts as now makes no difference here: retention goes by the files' own times."""
     parser = Parser("maintenance", __doc__)
     parser.add_argument("--retention-hours", type=int, default=RETENTION_HOURS, help="at least 168")
+    parser.add_manifests()
     args = parser.read(argv)
     if args.retention_hours < RETENTION_HOURS:
         parser.error(f"--retention-hours {args.retention_hours}: files are kept for {RETENTION_HOURS} hours at least")
-    run(Lake(configure(spark) if spark else session(), args.lake_root), args.retention_hours)
+    run(Lake(configure(spark) if spark else session(), args.lake_root), args.retention_hours, args.manifests)
 
 
-def run(lake: Lake, retention_hours: int) -> None:
-    """Maintains the tables that there are."""
+def run(lake: Lake, retention_hours: int, manifests: bool = False) -> None:
+    """Maintains the tables that there are. Manifests name the files as they were before, so they are written anew."""
     tables = [table for layer in LAYERS for table in load(layer).values() if lake.log(table)]
     for table in tables:
         maintain(lake, table, retention_hours)
+        if manifests and table.layer == "gold":
+            lake.list_files(table)
         log.info("maintenance %s: done", table.path)
     guard.check(lake, tables)
 
@@ -54,14 +56,6 @@ def maintain(lake: Lake, table: Table, retention_hours: int) -> None:
 
 
 def _by_delta_rs(at: str, retention_hours: int) -> None:
-    try:
-        from deltalake import DeltaTable
-    except ImportError as error:
-        raise PipelineError(
-            "this engine knows neither OPTIMIZE nor VACUUM, and the package deltalake that would do their work is not "
-            "installed; install it beside the engine, or run maintenance on Databricks"
-        ) from error
-    # It finds the object store's endpoint and credentials in the environment, as the engine does.
-    table = DeltaTable(at)
+    table = delta_rs(at)
     table.optimize.compact()
     table.vacuum(retention_hours=retention_hours, dry_run=False)

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::settings::{Pause, Settings, Task, WebhookNotifications};
 use crate::{
-    local::{databricks::call::invalid, gateway::call::Fault},
+    local::{
+        databricks::{call::invalid, runner::arrival::place},
+        gateway::call::Fault,
+    },
     quartz::Quartz,
 };
 
@@ -101,10 +104,17 @@ fn check_triggers(settings: &Settings) -> Result<(), Fault> {
             return Err(invalid("The url of a file_arrival trigger must be given."));
         }
     }
-    if trigger.periodic.is_none() && trigger.pause_status == Pause::Unpaused {
-        return Err(invalid(
-            "The local Databricks fires no file_arrival, table_update and model triggers: pause it here.",
-        ));
+    if trigger.pause_status == Pause::Paused {
+        return Ok(());
+    }
+    if trigger.table_update.is_some() || trigger.model.is_some() {
+        return Err(invalid("The local Databricks fires no table_update and model triggers: pause it here."));
+    }
+    if let Some(it) = trigger.file_arrival.as_ref().filter(|it| place(&it.url).is_none()) {
+        return Err(invalid(format!(
+            "The local Databricks sees files in S3 arrive, and not in {}: pause it here.",
+            it.url
+        )));
     }
     Ok(())
 }
@@ -242,6 +252,9 @@ mod tests {
     fn a_sound_job_is_taken() {
         assert_eq!(verdict(good()), Ok(()));
         assert_eq!(verdict(json!({})), Ok(()));
+        assert_eq!(verdict(json!({ "trigger": { "file_arrival": { "url": "s3://b/in/" } } })), Ok(()));
+        let elsewhere = json!({ "url": "abfss://c@a.dfs.core.windows.net/in/" });
+        assert_eq!(verdict(json!({ "trigger": { "file_arrival": elsewhere, "pause_status": "PAUSED" } })), Ok(()));
     }
 
     #[test]
@@ -253,6 +266,12 @@ mod tests {
         };
         let top = |name: &str, value: Value| {
             let mut it = good();
+            it[name] = value;
+            it
+        };
+        let alone = |name: &str, value: Value| {
+            let mut it = good();
+            it["schedule"] = Value::Null;
             it[name] = value;
             it
         };
@@ -269,6 +288,16 @@ mod tests {
             (top("run_as", json!({ "user_name": "a", "group_name": "b" })), "run_as"),
             (top("webhook_notifications", json!({ "on_start": [{ "id": "x" }] })), "x does not exist"),
             (top("queue", json!({})), "enabled"),
+            (alone("trigger", json!({ "table_update": { "table_names": ["a.b.c"] } })), "no table_update"),
+            (alone("trigger", json!({ "file_arrival": { "url": "/Volumes/a/b/c/" } })), "not in /Volumes/a/b/c/"),
+            (alone("trigger", json!({ "file_arrival": { "url": "" } })), "url of a file_arrival"),
+            (
+                alone(
+                    "trigger",
+                    json!({ "file_arrival": { "url": "s3://b/", "min_time_between_triggers_seconds": 5 } }),
+                ),
+                "60",
+            ),
             (task(0, "job_cluster_key", json!("gone")), "job_cluster_key \"gone\""),
             (task(1, "environment_key", json!("gone")), "environment_key \"gone\""),
             (task(1, "libraries", json!([{ "whl": "x" }])), "libraries"),

@@ -58,6 +58,7 @@ pub(crate) enum Trigger {
     OneTime,
     Periodic,
     Continuous,
+    FileArrival,
 }
 
 /// A task within a run, with all attempts at it; the last one counts.
@@ -88,6 +89,8 @@ pub(crate) struct Outcome {
     pub(crate) error_trace: Option<String>,
     /// What a notebook ended with.
     pub(crate) notebook_output: Option<String>,
+    /// Whether that was longer.
+    pub(crate) truncated: bool,
     /// What it set for the tasks after it.
     pub(crate) values: BTreeMap<String, Value>,
 }

@@ -64,8 +64,9 @@ pub(crate) fn run(run: &Run, address: &str, tasks: bool) -> Value {
         it["repair_history"] = std::iter::once(json!({ "type": "ORIGINAL" })).chain(items).collect();
     }
     if tasks {
-        let shown = run.tasks.iter().filter_map(|it| Some(task(run, it, it.last()?, address)));
-        it["tasks"] = shown.collect();
+        // Each attempt is listed, as the service does.
+        let shown = run.tasks.iter().flat_map(|it| it.attempts.iter().map(move |attempt| (it, attempt)));
+        it["tasks"] = shown.map(|(it, attempt)| task(run, it, attempt, address)).collect();
         if let Some(clusters) = run.settings.get("job_clusters") {
             it["job_clusters"] = clusters.clone();
         }

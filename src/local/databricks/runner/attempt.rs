@@ -33,6 +33,10 @@ const PROGRAMS: [(&str, &str); 2] =
     [("launch.py", include_str!("../launch.py")), ("kafka_source.py", include_str!("../kafka_source.py"))];
 /// How long the log of a process that is gone may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// The most that is kept of an error, and of a trace, in bytes.
+const LONGEST_ERROR: usize = 64 << 10;
+/// The most that is kept of what a notebook ends with, in bytes: as much as Databricks gives back.
+const LONGEST_OUTPUT: usize = 5 << 20;
 
 /// Runs it to its end. What goes wrong is the outcome's error.
 pub(super) async fn run(inner: &Inner, id: i64, settings: &Settings, task: &Task, server: &Server<'_>) -> Outcome {
@@ -46,13 +50,33 @@ pub(super) async fn run(inner: &Inner, id: i64, settings: &Settings, task: &Task
     for it in ["work", "task.json", "result.json"] {
         files::remove(&folder.join(it)).ok();
     }
-    let mask = |it: Option<String>| it.map(|it| log::mask(&it, &inner.secrets));
+    bounded(outcome, |it| log::mask(it, &inner.secrets))
+}
+
+/// Masks what a task left, and cuts it: what is kept of a run is in memory, and goes whole to whoever asks.
+fn bounded(outcome: Outcome, mask: impl Fn(&str) -> String) -> Outcome {
+    let error = |it: Option<String>| it.map(|it| without_middle(&mask(&it), LONGEST_ERROR));
+    let mut output = outcome.notebook_output.map(|it| mask(&it));
+    let truncated = output.as_ref().is_some_and(|it| it.len() > LONGEST_OUTPUT);
+    if let Some(it) = output.as_mut() {
+        it.truncate(it.floor_char_boundary(LONGEST_OUTPUT));
+    }
     Outcome {
-        error: mask(outcome.error),
-        error_trace: mask(outcome.error_trace),
-        notebook_output: mask(outcome.notebook_output),
+        error: error(outcome.error),
+        error_trace: error(outcome.error_trace),
+        notebook_output: output,
+        truncated,
         values: outcome.values,
     }
+}
+
+/// Leaves beginning and end of a text that is longer than so many bytes.
+fn without_middle(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let (from, to) = (text.floor_char_boundary(most / 2), text.ceil_char_boundary(text.len() - most / 2));
+    format!("{}\n[{} bytes are left out]\n{}", &text[..from], to - from, &text[to..])
 }
 
 async fn execute(
@@ -95,7 +119,7 @@ async fn execute(
         it = process.child.wait() => it.map_err(io)?,
         () = spark.gone.cancelled() => return Err(format!("Spark's server ended.\n{}", spark.last_words())),
     };
-    // Whatever the task started itself must not outlive it.
+    // Whatever the task started itself must not outlive it, daemons included.
     drop(process);
     timeout(LAST_WORDS, log).await.ok();
     let result: Option<Outcome> = files::read_json(&folder.join("result.json")).map_err(|err| err.to_string())?;
@@ -206,3 +230,6 @@ fn source(inner: &Inner, path: &str, source: Source, kind: Kind) -> Result<Strin
         None => Err(format!("Unable to access the {kind:?} \"{path}\": it does not exist in the workspace.")),
     }
 }
+
+#[cfg(test)]
+mod tests;

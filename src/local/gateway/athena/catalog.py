@@ -3,7 +3,7 @@
 import json
 import re
 
-from worker import GlueError, Refused
+from worker import GlueError, Refused, all_columns
 
 NAME = r'[`"]?([\w$-]+)[`"]?'
 TABLE = rf"(?:{NAME}\.)?{NAME}"
@@ -148,10 +148,6 @@ class Catalog:
             if not lenient:
                 raise Refused("", f"FAILED: Execution Error. AlreadyExistsException: {what} already exists") from None
         return []
-
-
-def all_columns(listed):
-    return (listed.get("StorageDescriptor") or {}).get("Columns", []) + (listed.get("PartitionKeys") or [])
 
 
 def matching(names, pattern):

@@ -114,9 +114,18 @@ impl State {
 impl Statement {
     /// Tells by the first word.
     pub(super) fn of(sql: &str) -> Self {
-        let word =
-            sql.trim_start_matches(|it: char| it.is_whitespace() || it == '(').split(|it: char| !it.is_alphabetic());
-        match word.map(str::to_lowercase).next().unwrap_or_default().as_str() {
+        let mut rest = sql;
+        loop {
+            rest = rest.trim_start_matches(|it: char| it.is_whitespace() || it == '(');
+            let behind = match (rest.starts_with("--"), rest.starts_with("/*")) {
+                (true, _) => rest.split_once('\n'),
+                (_, true) => rest.split_once("*/"),
+                _ => break,
+            };
+            rest = behind.map_or("", |it| it.1);
+        }
+        let word = rest.split(|it: char| !it.is_alphabetic()).next().unwrap_or_default();
+        match word.to_lowercase().as_str() {
             "create" | "drop" | "alter" | "msck" => Self::Ddl,
             "show" | "describe" | "desc" | "explain" => Self::Utility,
             _ => Self::Dml,
@@ -236,6 +245,8 @@ pub(super) mod tests {
             ("with x as (select 1) select * from x", Statement::Dml),
             ("SHOW TABLES", Statement::Utility),
             ("DROP TABLE x", Statement::Ddl),
+            ("-- of an editor\n /* and\nanother */ show tables", Statement::Utility),
+            ("-- nothing but that", Statement::Dml),
         ] {
             assert_eq!(Statement::of(sql), statement, "{sql}");
         }

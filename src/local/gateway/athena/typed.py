@@ -1,4 +1,5 @@
-"""What depends on types, as Trino computes it: quotients, averages, sums, casts, differences of dates, time zones.
+"""What depends on types, as Trino computes it: quotients, averages, sums, casts, differences of dates, time zones; and what
+Trino compares or joins with what, where DuckDB would cast.
 
 The types are those that DuckDB finds when it binds the statement, so they are right wherever they come from. Where Trino's
 result cannot be had, the statement is refused: what is answered is what Athena answers.
@@ -80,6 +81,19 @@ class Types:
             exp.Cast: (self.first, cast),
             exp.TryCast: (self.first, cast),
             exp.AtTimeZone: (self.first, zoned),
+            exp.EQ: (self.both, compared("=")),
+            exp.NEQ: (self.both, compared("<>")),
+            exp.LT: (self.both, compared("<")),
+            exp.LTE: (self.both, compared("<=")),
+            exp.GT: (self.both, compared(">")),
+            exp.GTE: (self.both, compared(">=")),
+            exp.NullSafeEQ: (self.both, compared("IS DISTINCT FROM")),
+            exp.NullSafeNEQ: (self.both, compared("IS DISTINCT FROM")),
+            exp.Between: (self.bounds, between),
+            exp.In: (self.members, within_list),
+            exp.DPipe: (self.both, joined),
+            exp.Like: (self.both, alike),
+            exp.Coalesce: (self.all, of_one_type),
         }
 
     def run(self):
@@ -107,6 +121,15 @@ class Types:
 
     def argument(self, node):
         return [node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this]
+
+    def bounds(self, node):
+        return [node.this, node.args["low"], node.args["high"]]
+
+    def members(self, node):
+        return [node.this, *node.expressions] if node.expressions else []
+
+    def all(self, node):
+        return [node.this, *node.expressions]
 
     def nothing(self, _):
         return []
@@ -291,6 +314,66 @@ def mismatch(operator, left, right):
 
 def words(kind):
     return {"DOUBLE": "double", "FLOAT": "real", ZONED: "timestamp with time zone"}.get(kind, kind.lower().replace(",", ", "))
+
+
+def family(kind):
+    """Returns what all types have in common that Trino compares with each other; nothing where that is not known here."""
+    if kind in INTEGERS or kind in FLOATING or is_decimal(kind):
+        return "number"
+    if kind == "DATE" or kind == ZONED or kind in TIMESTAMPS:
+        return "moment"
+    return kind if kind in ("VARCHAR", "BOOLEAN") else None
+
+
+def differ(*kinds):
+    return len({it for it in map(family, kinds) if it}) > 1
+
+
+def as_given(node, kind):
+    """A literal's length is part of its type."""
+    node = node.unnest()
+    return f"varchar({len(node.name)})" if isinstance(node, exp.Literal) and node.is_string else words(kind)
+
+
+def compared(operator):
+    def rule(node, left, right):
+        if differ(left, right):
+            given = as_given(node.this, left), as_given(node.expression, right)
+            raise Refused("TYPE_MISMATCH", f"Cannot apply operator: {given[0]} {operator} {given[1]}")
+
+    return rule
+
+
+def between(node, value, low, high):
+    if differ(value, low, high):
+        given = [as_given(*it) for it in zip((node.this, node.args["low"], node.args["high"]), (value, low, high))]
+        raise Refused("TYPE_MISMATCH", f"Cannot check if {given[0]} is BETWEEN {given[1]} and {given[2]}")
+
+
+def within_list(node, *kinds):
+    if kinds and differ(*kinds):
+        given = ", ".join(dict.fromkeys(as_given(*it) for it in zip([node.this, *node.expressions], kinds)))
+        raise Refused("TYPE_MISMATCH", f"All values of an IN list must be of the type of what is looked for: {given}")
+
+
+def joined(node, left, right):
+    """Text is joined to text, and arrays to arrays; numbers are to be cast."""
+    texts = [it for it in (left, right) if family(it) in ("number", "moment", "BOOLEAN")]
+    if texts:
+        given = f"{as_given(node.this, left)}, {as_given(node.expression, right)}"
+        raise Refused("FUNCTION_NOT_FOUND", f"Unexpected parameters ({given}) for function concat")
+
+
+def alike(node, value, pattern):
+    for side, what, kind in ((node.this, "Left side of LIKE expression", value), (node.expression, "Pattern for LIKE expression", pattern)):
+        if family(kind) not in ("VARCHAR", None):
+            raise Refused("TYPE_MISMATCH", f"{what} must evaluate to a varchar (actual: {as_given(side, kind)})")
+
+
+def of_one_type(node, *kinds):
+    if differ(*kinds):
+        given = ", ".join(dict.fromkeys(as_given(*it) for it in zip([node.this, *node.expressions], kinds)))
+        raise Refused("TYPE_MISMATCH", f"All COALESCE operands must be the same type: {given}")
 
 
 def quotient(node, left, right):

@@ -122,6 +122,30 @@ class Lake:
             text = f"Metadata not found in transaction log for {name}: nothing was written to {location} yet"
             raise Refused("DELTA_LAKE_INVALID_TABLE", text) from None
 
+    def listed(self, location):
+        """Opens the files that the files of a folder list, line by line; returns them with their size. Nothing where there are none."""
+        import pyarrow.dataset
+        from pyarrow import fs
+
+        store = fs.S3FileSystem(
+            access_key=self.options["AWS_ACCESS_KEY_ID"],
+            secret_key=self.options["AWS_SECRET_ACCESS_KEY"],
+            region=self.options["AWS_REGION"],
+            endpoint_override=urllib.parse.urlsplit(self.options["AWS_ENDPOINT_URL"]).netloc,
+            scheme="http",
+        )
+        folder = re.sub("^s3a?://", "", location).rstrip("/")
+        lists = store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        paths = []
+        for it in lists:
+            # What begins so is hidden from Hive's formats.
+            if it.is_file and it.base_name[0] not in "._":
+                with store.open_input_stream(it.path) as stream:
+                    paths += stream.read().decode().split()
+        files = [re.sub("^s3a?://", "", it) for it in paths]
+        size = sum(it.size or 0 for it in store.get_file_info(files))
+        return pyarrow.dataset.dataset(files, filesystem=store, format="parquet") if files else None, size
+
 
 class Session:
     """One statement and everything that it needs."""
@@ -141,7 +165,7 @@ class Session:
 
             if self.request.get("parameters"):
                 raise Refused("INVALID_PARAMETER_USAGE", "Incorrect number of parameters: expected 0: only queries take them")
-            return Catalog(self).run(text.strip())
+            return Catalog(self).run(re.sub(r"\A(?:\s|--[^\n]*|/\*.*?\*/)+", "", text, flags=re.S))
         if first in ("insert", "update", "delete", "merge", "optimize", "vacuum"):
             raise Refused("NOT_SUPPORTED", "Athena reads Delta tables and does not write them: " + first.upper())
         if first not in ("select", "with", "values", "table", "explain"):
@@ -223,8 +247,6 @@ class Session:
 
     def information(self, name, place):
         """Tells of databases, tables and columns as the standard's views do."""
-        from catalog import all_columns
-
         databases = [it["Name"] for it in self.glue.list("GetDatabases", "DatabaseList")]
         tables = [(it, table) for it in databases for table in self.glue.list("GetTables", "TableList", DatabaseName=it)]
         own = "awsdatacatalog"
@@ -252,12 +274,34 @@ class Session:
     def dataset(self, database, name, place):
         listed = self.glue.table(database, name, place)
         marks = {key.lower(): str(value).lower() for key, value in (listed.get("Parameters") or {}).items()}
+        if (listed.get("StorageDescriptor") or {}).get("InputFormat", "").endswith(".SymlinkTextInputFormat"):
+            dataset, size = self.lake.listed(listed["StorageDescriptor"].get("Location") or "")
+            self.scanned += size
+            return dataset if dataset is not None else empty(all_columns(listed))
         if "delta" not in (marks.get("table_type"), marks.get("spark.sql.sources.provider")):
-            raise Refused("NOT_SUPPORTED", f"Table '{database}.{name}' is not a Delta table, and others cannot be read here", place)
+            said = f"Table '{database}.{name}' is neither a Delta table nor one with a manifest, and others cannot be read here"
+            raise Refused("NOT_SUPPORTED", said, place)
         storage = listed.get("StorageDescriptor") or {}
         table = self.lake.open(storage.get("Location"), f"{database}.{name}")
         self.scanned += sum(it.as_py() for it in table.get_add_actions(flatten=True)["size_bytes"])
         return table.to_pyarrow_dataset()
+
+
+def all_columns(listed):
+    return (listed.get("StorageDescriptor") or {}).get("Columns", []) + (listed.get("PartitionKeys") or [])
+
+
+def empty(columns):
+    """A table without rows, of the types that the catalog says."""
+    plain = {"tinyint": "int8", "smallint": "int16", "int": "int32", "bigint": "int64", "float": "float32", "double": "float64",
+             "boolean": "bool_", "date": "date32", "binary": "binary", "string": "string"}
+
+    def kind(text):
+        if found := re.fullmatch(r"decimal\((\d+),(\d+)\)", text):
+            return pyarrow.decimal128(int(found[1]), int(found[2]))
+        return pyarrow.timestamp("us", "UTC") if text == "timestamp" else getattr(pyarrow, plain.get(text, "string"))()
+
+    return pyarrow.schema([(it["Name"], kind(it["Type"])) for it in columns]).empty_table()
 
 
 class Broken(Exception):
@@ -277,9 +321,17 @@ def batches(relation):
         yield batch
 
 
+class Unreadable(Exception):
+    """A table whose log names a file that is not there."""
+
+
 def worded(err, statement):
     """Words DuckDB's refusal as Athena would."""
-    text = re.split(r"\n\n(?:LINE |Possible solutions)", str(err))[0].replace("\n", " ").strip()
+    # The libraries below it write colours.
+    said = re.sub(r"\x1b\[[0-9;]*m", "", str(err))
+    if found := re.search(r"(?:Object at location|path:?) (\S+?):? (?:not found|.*NoSuchKey)|NoSuchKey.*?<Key>([^<]+)", said, re.S):
+        return Unreadable(f"a file of a table is not there: {found[1] or found[2]}")
+    text = re.split(r"\n\n(?:LINE |Possible solutions)", said)[0].replace("\n", " ").strip()
     kind, plain = re.fullmatch(r"(?:([A-Z][\w ]*) Error: )?(.*)", text, re.S).groups()
     found = re.search(r'Referenced column "([^"]+)" (?:not found|was not found)|does not have a column named "([^"]+)"', text)
     if found:
@@ -343,6 +395,8 @@ def main():
         answer = {"refused": str(err)}
     except MemoryError:
         answer = {"refused": "EXCEEDED_MEMORY_LIMIT: Query exceeded the memory that one query may use here"}
+    except Unreadable as err:
+        answer = {"failed": f"HIVE_CANNOT_OPEN_SPLIT: {err}"}
     except TooLarge as err:
         answer = {"refused": f"GENERIC_USER_ERROR: {err}"}
     except (GlueError, DeltaError, OSError) as err:
