@@ -203,7 +203,11 @@ impl Place {
     /// Does so in another mode.
     pub(crate) async fn run_as(&self, mode: Mode, args: &[&str]) -> Ended {
         // Clients slow down when they are told to.
-        let patience = if mode == Mode::Fail(Fault::Throttled) { PATIENCE * 8 } else { PATIENCE };
+        let patience = match mode {
+            Mode::Fail(Fault::Throttled) => PATIENCE * 8,
+            Mode::Keep => PATIENCE * 4,
+            _ => PATIENCE,
+        };
         self.watch(&self.project(), patience, args, mode).await
     }
 

@@ -16,6 +16,7 @@
 
 mod hold;
 mod place;
+mod rollout;
 
 use std::{collections::BTreeSet, path::Path, time::Instant};
 
