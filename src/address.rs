@@ -14,6 +14,8 @@ const REF: &str = "$ref";
 const OUTPUT: &str = "$output";
 /// The key that marks a reference that needs only the other's name.
 const WEAK: &str = "$weak";
+/// Marks a reference that gives no order at all.
+const MENTION: &str = "$mention";
 
 /// The name of a resource within a stack, such as `topic.orders`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -171,6 +173,48 @@ impl<K: Kinded> JsonSchema for NameRef<K> {
     }
 }
 
+/// A typed reference that only names the other: neither has to be there before the other, or leaves before it. So two
+/// resources can name each other, as a function and the alarms that watch it do.
+pub struct Mention<K>(pub Ref<K>);
+
+impl<K> Clone for Mention<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K> fmt::Debug for Mention<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de, K: Kinded> Deserialize<'de> for Mention<K> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Ref::deserialize(d).map(Self)
+    }
+}
+
+impl<K: Kinded> Serialize for Mention<K> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(Some(3))?;
+        map.serialize_entry(REF, &self.0.address())?;
+        map.serialize_entry(WEAK, &true)?;
+        map.serialize_entry(MENTION, &true)?;
+        map.end()
+    }
+}
+
+impl<K: Kinded> JsonSchema for Mention<K> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("Mention_{}", K::KIND).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Ref::<K>::json_schema(generator)
+    }
+}
+
 /// A reference to a resource of any kind, written as its address, that must be ready first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AnyRef(pub Address);
@@ -278,6 +322,8 @@ pub struct Need {
     pub to: Address,
     /// Whether the name suffices, so that nothing has to be awaited.
     pub weak: bool,
+    /// Whether it is only named, so that neither comes or goes before the other.
+    pub mention: bool,
     /// Which of its outputs is needed, where it is one.
     pub output: Option<String>,
     /// Where in the spec the reference stands, as a JSON pointer.
@@ -326,7 +372,8 @@ pub fn plain(spec: &Value) -> Value {
 fn target(spec: &Value) -> Option<Need> {
     let to = spec.get(REF)?.as_str()?.parse().ok()?;
     let output = spec.get(OUTPUT).and_then(Value::as_str).map(str::to_owned);
-    Some(Need { to, weak: spec.get(WEAK).is_some(), output, at: String::new() })
+    let (weak, mention) = (spec.get(WEAK).is_some(), spec.get(MENTION).is_some());
+    Some(Need { to, weak, mention, output, at: String::new() })
 }
 
 fn wire<S: Serializer>(to: &Address, weak: bool, s: S) -> Result<S::Ok, S::Error> {
@@ -412,17 +459,19 @@ mod tests {
         let spec = json!({
             "topic": Ref::<Topic>::new("orders"),
             "weak": [NameRef(Ref::<Topic>::new("late"))],
+            "mentioned": Mention(Ref::<Topic>::new("twin")),
             "any": { "a/b": AnyRef(Address::new("database", "shop")) },
             "out": OutputRef { of: Address::new("bucket", "lake"), output: "url".into() },
         });
         let found = needs(&spec);
         assert_eq!(
             found.iter().map(|it| it.at.as_str()).collect::<Vec<_>>(),
-            ["/topic", "/weak/0", "/any/a~1b", "/out"]
+            ["/topic", "/weak/0", "/mentioned", "/any/a~1b", "/out"]
         );
-        assert_eq!(found.iter().map(|it| it.weak).collect::<Vec<_>>(), [false, true, false, false]);
+        assert_eq!(found.iter().map(|it| it.weak).collect::<Vec<_>>(), [false, true, true, false, false]);
+        assert_eq!(found.iter().filter(|it| it.mention).map(|it| it.at.as_str()).collect::<Vec<_>>(), ["/mentioned"]);
         let written = json!({
-            "topic": "orders", "weak": ["late"], "any": { "a/b": "database.shop" }, "out": "bucket.lake.url",
+            "topic": "orders", "weak": ["late"], "mentioned": "twin", "any": { "a/b": "database.shop" }, "out": "bucket.lake.url",
         });
         assert_eq!(plain(&spec), written);
     }

@@ -184,6 +184,11 @@ pub trait Resource: Kinded + DeserializeOwned + Serialize + JsonSchema + Debug +
         changes: &[Change],
     ) -> impl Future<Output = Result<()>> + Send;
 
+    /// Sends the request that puts back what was there before the last change, which is [`Phase::Regressed`]. Does not wait.
+    fn revert(_cx: &Cx, _name: &Name, _live: &Self::Live) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
     /// Sends the request that deletes it. Does not wait. What is gone already counts as deleted.
     fn delete(cx: &Cx, name: &Name, live: &Self::Live) -> impl Future<Output = Result<()>> + Send;
 }

@@ -218,7 +218,7 @@ pub enum Target {
 impl Definition {
     /// Lists the addresses it needs, each once.
     pub fn needed(&self) -> BTreeSet<Address> {
-        self.needs.iter().map(|it| it.to.clone()).collect()
+        self.needs.iter().filter(|it| !it.mention).map(|it| it.to.clone()).collect()
     }
 }
 

@@ -49,6 +49,7 @@ impl Engine<'_> {
                 let mut step = known.wanted(definition, desired);
                 plan.notes.extend(known.protected_against_the_file(definition));
                 plan.notes.extend(known.interruptions(&step));
+                plan.notes.extend(known.regression());
                 known.object(&mut step, definition, cx).map_err(unresolved(&address))?;
                 if step.refused.is_none() {
                     step.refused = known.moved_away(&step, stack, &self.computed(&address)?);
@@ -234,6 +235,15 @@ impl<'a> Known<'a> {
         fields.into_iter().filter_map(told).collect()
     }
 
+    /// Says that what an earlier run changed does harm.
+    fn regression(&self) -> Option<String> {
+        let Phase::Regressed(why) = &self.live?.phase else { return None };
+        Some(format!(
+            "{}: {why}; what was there before is put back first, and what this plan changes of it waits",
+            self.address
+        ))
+    }
+
     /// Says that the file does not end a protection.
     fn protected_against_the_file(&self, definition: &Definition) -> Option<String> {
         let still = self.record.is_some_and(|it| it.protect) && !definition.protect;
@@ -310,7 +320,7 @@ impl<'a> Known<'a> {
         step.adopts = self.adopts && self.record.is_none() && own::stranger(live, self.name, unasked(self)).is_some();
         step.found &= !step.adopts;
         match &live.phase {
-            Phase::Pending(on) => step.awaits = Some(on.clone()),
+            Phase::Pending(on) | Phase::OnTrial { on, .. } => step.awaits = Some(on.clone()),
             Phase::Unreadable(why) => step.unreadable = Some(why.clone()),
             _ => (),
         }
@@ -319,6 +329,8 @@ impl<'a> Known<'a> {
             step.action = step.action.max(Action::Settle);
         }
         if status.is_some_and(|it| it != Status::Ready) {
+            // What an earlier run left half done is nobody else's doing.
+            found.changes.iter_mut().for_each(|it| it.cause = resource::Cause::Edit);
             step.resumes = true;
             step.action = step.action.max(Action::Update);
         }

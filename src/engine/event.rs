@@ -105,6 +105,13 @@ pub enum Cause {
     /// The provider gave up.
     #[error("the provider reports that it failed: {0}")]
     ProviderFailed(String),
+    /// What was changed did harm, and was taken back.
+    #[error("taken back, as {0}")]
+    #[diagnostic(help(
+        "what was there before is in use again; find out what went wrong and mend it. Running the same command again tries \
+         the same change again"
+    ))]
+    Reverted(String),
     /// It is there, and somebody else's.
     #[error("{physical} exists already and is not ours: {why}")]
     #[diagnostic(help("{help}"))]

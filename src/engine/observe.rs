@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Engine;
 use crate::{
     address::{Address, Name, Owner},
-    resource::{self, Kind, Observation, Ownership, Phase, Reason},
+    resource::{self, Kind, Observation, Ownership, Reason},
     state::Document,
 };
 
@@ -91,7 +91,7 @@ impl Engine<'_> {
             Ok(group.into_iter().map(|it| it.0.clone()).zip(found).collect::<Vec<_>>())
         });
         for (address, found) in try_join_all(reads).await?.into_iter().flatten() {
-            self.cx.lives.set(&address, found.clone().filter(|it| it.phase == Phase::Ready));
+            self.cx.lives.set(&address, found.clone().filter(|it| it.phase.is_usable()));
             if let Some(found) = found {
                 observed.found.insert(address, found);
             }

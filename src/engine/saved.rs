@@ -242,6 +242,8 @@ fn fingerprint(it: &Observation) -> BTreeMap<String, String> {
         Phase::Pending(_) => "pending",
         Phase::Failed(_) => "failed",
         Phase::Deleting => "deleting",
+        Phase::OnTrial { .. } => "on trial",
+        Phase::Regressed(_) => "regressed",
         Phase::Unreadable(_) => "unreadable",
     };
     found.insert(PHASE.to_owned(), phase.to_owned());

@@ -30,6 +30,10 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 50 });
 /// The longest wait for something else to get out of the way, such as IAM to propagate.
 const BUSY: Duration = Duration::from_secs(300);
+/// The longest pause between two looks at what is on trial: harm is to be seen soon.
+const TRIAL: Duration = Duration::from_secs(5);
+/// How many updates one step sends at most.
+const ROUNDS: usize = 64;
 /// How long what cannot be read is asked again: a function that was just mended may need a moment to reach its database.
 const UNREADABLE: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(30) };
 
@@ -147,8 +151,9 @@ impl Run<'_> {
         self.finish(spec, &name, &desired, live, changes).await
     }
 
-    /// Updates for as long as that leaves fewer differences, and records: a provider may take one change at a time. What
-    /// differs all the same is the provider's view of it: the next plan shows it.
+    /// Updates for as long as that leads to differences that were not there before, and records: a provider may take one
+    /// change at a time, or in an order of its own. What differs all the same is the provider's view of it: the next plan
+    /// shows it.
     async fn finish(
         &self,
         spec: &Value,
@@ -157,13 +162,13 @@ impl Run<'_> {
         mut live: Observation,
         mut changes: Vec<crate::resource::Change>,
     ) -> Result<(), Cause> {
-        let mut left = usize::MAX;
-        while !changes.is_empty() && changes.len() < left {
-            left = changes.len();
+        let mut seen = Vec::new();
+        while !changes.is_empty() && !seen.contains(&changes) && seen.len() < ROUNDS {
             // Sending an update again is harmless: it names the whole of what is wanted.
             let update = || self.kind.update(self.cx, name, spec, &live, &changes);
             self.send(name, BUSY, update, |_| async { Ok(false) }).await?;
             live = self.settle(name, None).await?;
+            seen.push(changes);
             changes = diff(self.kind.fields(), desired, &desired.spec, &live.observed).changes;
         }
         let name = Name { id: live.identity.id.clone(), ..name.clone() };
@@ -283,10 +288,19 @@ impl Run<'_> {
 
     /// Looks until it is ready, or is not there. Records the identifier as soon as it is known.
     async fn settle_if_there(&self, name: &Name, recording: Option<Status>) -> Result<Option<Observation>, Cause> {
-        let (begun, patience) = (Instant::now(), self.kind.patience());
+        let (mut begun, patience, mut trial) = (Instant::now(), self.kind.patience(), None);
         let (mut pause, mut recorded, mut unreadable) = (PAUSE, name.id.is_some(), None);
         while let Some(live) = self.read(name).await? {
             let on = match &live.phase {
+                Phase::OnTrial { on, left } => {
+                    let trial = *trial.get_or_insert_with(Instant::now);
+                    let whole = trial.elapsed() + (*left).max(Duration::from_secs(1));
+                    self.wait(name, on, trial, whole, pause.min(TRIAL).min(*left)).await?;
+                    // What is on trial works: that is no part of what it takes to get there.
+                    (begun, pause) = (Instant::now(), next_pause(pause, patience));
+                    continue;
+                }
+                Phase::Regressed(why) => return Err(self.take_back(name, &live, why).await?),
                 Phase::Unreadable(why) => again(&mut unreadable, why)?,
                 Phase::Ready => return Ok(Some(live)),
                 Phase::Failed(why) => return Err(Cause::ProviderFailed(why.clone())),
@@ -303,6 +317,18 @@ impl Run<'_> {
         Ok(None)
     }
 
+    /// Puts back what was there before the last change, and returns why that was: the step has failed.
+    async fn take_back(&self, name: &Name, live: &Observation, why: &str) -> Result<Cause, Cause> {
+        must_be_ours(live, name, self.claim())?;
+        if self.record.is_none_or(|it| it.status == Status::Ready) {
+            let applied = self.record.map_or(&Value::Null, |it| &it.applied);
+            self.put(Status::Updating, &Name { id: live.identity.id.clone(), ..name.clone() }, applied).await?;
+        }
+        let revert = || self.kind.revert(self.cx, name, live);
+        self.send(name, BUSY, revert, |_| async { Ok(false) }).await?;
+        Ok(Cause::Reverted(why.to_owned()))
+    }
+
     /// Looks until it is gone; with `only_if_leaving`, returns at once unless it is on its way out.
     async fn settle_gone(&self, name: &Name, only_if_leaving: bool) -> Result<(), Cause> {
         if only_if_leaving && self.step.id.is_none() && self.record.is_none_or(|it| it.status == Status::Creating) {
@@ -316,7 +342,7 @@ impl Run<'_> {
             let on = match live.phase {
                 Phase::Failed(why) => return Err(Cause::ProviderFailed(why)),
                 Phase::Unreadable(why) => again(&mut unreadable, &why)?,
-                Phase::Ready | Phase::Pending(_) | Phase::Deleting => "being deleted".to_owned(),
+                _ => "being deleted".to_owned(),
             };
             self.wait(name, &on, begun, patience, pause).await?;
             pause = next_pause(pause, patience);

@@ -4,6 +4,7 @@ mod asked;
 mod commits;
 mod explore;
 mod planner;
+mod trial;
 mod twins;
 mod unsettled;
 mod world;

@@ -25,6 +25,7 @@ mod teller;
 
 use definition::{Measure, Overrides};
 pub use definition::{Missing, Points, RUN};
+pub(super) use request::{State, states};
 
 /// The most names in one `DescribeAlarms`: its API reference.
 const PAGE: usize = 100;

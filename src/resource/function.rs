@@ -1,33 +1,44 @@
 //! A Lambda function that is built from this project.
+//!
+//! What serves is a published version, which the alias `live` names: triggers, schedules and subscriptions point at the
+//! alias. A change is made to what is unpublished, then published, then the alias moves.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_lambda::{
     primitives::Blob,
-    types::{self, FunctionConfiguration, LastUpdateStatus, State},
+    types::{self, LastUpdateStatus, State},
 };
-use futures::future::{try_join, try_join_all};
+use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
     Change, Cx, Database, Desired, Error as KindError, Field, Flaw, Identity, LogGroup, Network, Outputs, Phase,
-    Resource, Result, Role, Scope, Tags, log_group, network, touched,
+    Resource, Result, Role, Scope, Tags, alarm, log_group, network, touched,
 };
 use crate::{
     address::{Name, NameRef, OutputRef, Ref},
     artifact::{self, Build},
-    client::{self, Error},
+    client::Error,
     quantity::{Size, Span},
 };
 
+mod config;
+mod live;
+mod rollout;
 mod url;
+mod version;
 
-use url::LiveUrl;
+pub use live::LiveFunction;
+use live::standing;
+use rollout::Note;
+pub use rollout::Rollout;
 pub use url::Url;
+pub use version::LIVE;
 
-/// A Lambda function, built from a package below `lambdas/`.
+/// A Lambda function, built from a package below `lambdas/`. Each change is published as a version, which then serves.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Function {
@@ -74,6 +85,9 @@ pub struct Function {
     /// The security groups of the function, with `subnets`.
     #[serde(default)]
     pub security_groups: Vec<String>,
+    /// What watches a new version when it goes live, and for how long. Default: nothing; it counts at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
 }
 
 /// The processor that a function runs on.
@@ -110,15 +124,6 @@ pub enum LogFormat {
     Json,
     /// Plain text.
     Text,
-}
-
-/// A function as Lambda has it.
-#[derive(Debug)]
-pub struct LiveFunction {
-    config: FunctionConfiguration,
-    concurrency: Option<i32>,
-    url: Option<LiveUrl>,
-    tags: Tags,
 }
 
 const fn half_gibibyte() -> Size {
@@ -173,6 +178,7 @@ impl Resource for Function {
             }
         }
         let raw = !self.subnets.is_empty() || !self.security_groups.is_empty();
+        flaws.extend(self.rollout.iter().flat_map(Rollout::flaws));
         flaws.extend(network::flaws(self.network.as_ref(), raw));
         if self.subnets.is_empty() != self.security_groups.is_empty() {
             let at = if self.subnets.is_empty() { "/security_groups" } else { "/subnets" };
@@ -195,6 +201,8 @@ impl Resource for Function {
             .tagged(cx)
             .without("outputs")
             .without("network")
+            .without("rollout")
+            .with("alias", LIVE)
             .with("architecture", self.architecture.resolve().to_string())
             .with("role", cx.scope.physical_of(&self.role))
             .with("log_group", log_group::name_in(&cx.scope, &self.log_group.0.name))
@@ -207,7 +215,7 @@ impl Resource for Function {
     }
 
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveFunction>>> {
-        Ok(try_join_all(names.iter().map(|it| get(cx, &it.physical))).await?)
+        Ok(try_join_all(names.iter().map(|it| live::get(cx, it))).await?)
     }
 
     async fn candidates(cx: &Cx) -> Result<Vec<String>> {
@@ -217,55 +225,45 @@ impl Resource for Function {
         Ok(names.filter(|it| cx.scope.may_have(it)).map(str::to_owned).collect())
     }
 
+    /// Tells of the version that serves; and of what differs from it and is not published.
     fn observed(live: &LiveFunction) -> Value {
-        let it = &live.config;
-        let positive = |it: Option<i32>| it.and_then(|it| u64::try_from(it).ok());
-        let logging = it.logging_config();
-        let format = match logging.and_then(|it| it.log_format()) {
-            Some(types::LogFormat::Json) => LogFormat::Json,
-            _ => LogFormat::Text,
-        };
-        let vpc = it.vpc_config();
-        json!({
-            "architecture": it.architectures().first().map(|it| it.as_str()),
-            "memory": positive(it.memory_size()).map(Size::mebibytes),
-            "timeout": positive(it.timeout()).map(Span::seconds),
-            "environment": it.environment().and_then(|it| it.variables()).cloned().unwrap_or_default(),
-            "role": it.role().and_then(|it| it.rsplit('/').next()),
-            "log_group": logging.and_then(|it| it.log_group()),
-            "log_format": format,
-            "reserved_concurrency": live.concurrency,
-            "url": url::observed(live.url.as_ref()),
-            "subnets": vpc.map(|it| it.subnet_ids().to_vec()).unwrap_or_default(),
-            "security_groups": vpc.map(|it| it.security_group_ids().to_vec()).unwrap_or_default(),
-            "code": it.code_sha256(),
-            "tags": live.tags.observed(),
-        })
+        let mut observed = config::fields(live.serves.as_ref().unwrap_or(&live.newest));
+        let more = [
+            ("reserved_concurrency", json!(live.concurrency)),
+            ("url", url::observed(live.url.as_ref())),
+            ("tags", live.tags.observed()),
+            ("alias", json!(live.alias.as_ref().map(standing))),
+            ("unpublished", json!(live.unpublished())),
+        ];
+        observed.extend(more.map(|(field, it)| (field.to_owned(), it)));
+        Value::Object(observed)
     }
 
     fn identity(live: &LiveFunction) -> Identity {
-        Identity { id: live.config.function_arn().map(str::to_owned), ownership: live.tags.ownership() }
+        Identity { id: live.newest.function_arn().map(str::to_owned), ownership: live.tags.ownership() }
     }
 
     fn phase(live: &LiveFunction) -> Phase {
-        let it = &live.config;
+        let it = &live.newest;
         let reason = |it: Option<&str>| it.unwrap_or("Lambda gives no reason").to_owned();
         match (it.state(), it.last_update_status()) {
             (Some(State::Pending), _) => Phase::Pending("Pending".into()),
             (Some(State::Failed), _) => Phase::Failed(reason(it.state_reason())),
             (_, Some(LastUpdateStatus::InProgress)) => Phase::Pending("InProgress".into()),
             (_, Some(LastUpdateStatus::Failed)) => Phase::Failed(reason(it.last_update_status_reason())),
-            _ => Phase::Ready,
+            _ => live.version_phase(),
         }
     }
 
+    /// The ARN is the alias': what others invoke.
     fn outputs(live: &LiveFunction) -> Outputs {
-        let url = live.url.as_ref().map(|it| it.url.as_str());
-        let parts = [("arn", live.config.function_arn()), ("name", live.config.function_name()), ("url", url)];
-        parts.into_iter().filter_map(|(key, it)| Some((key, it?.to_owned()))).collect()
+        let arn = live.newest.function_arn().map(|it| format!("{it}:{LIVE}"));
+        let url = live.url.as_ref().map(|it| it.url.clone());
+        let parts = [("arn", arn), ("name", live.newest.function_name().map(str::to_owned)), ("url", url)];
+        parts.into_iter().filter_map(|(key, it)| Some((key, it?))).collect()
     }
 
-    /// Leaves the reserved concurrency and the address to the first update: they have requests of their own.
+    /// Leaves the first version, the alias, its address and the reserved concurrency to updates: each has a request of its own.
     async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
         let request = cx.aws.lambda().create_function().function_name(&name.physical);
         let request = request
@@ -284,11 +282,12 @@ impl Resource for Function {
         sent.map(|_| ()).map_err(|err| err.conflict_is_exists().into())
     }
 
-    /// Lambda refuses a second change while one is under way: the configuration goes first, the code when called again.
+    /// Lambda refuses a second change while one is under way: the settings go first, the code when called again, and what
+    /// came of both is published last.
     async fn update(&self, cx: &Cx, name: &Name, live: &LiveFunction, changes: &[Change]) -> Result<()> {
         let touched = touched(changes);
         let lambda = cx.aws.lambda();
-        if let Some(arn) = live.config.function_arn()
+        if let Some(arn) = live.newest.function_arn()
             && touched.contains("tags")
         {
             let tags = live.tags.after(cx, name, changes).into_iter().collect();
@@ -303,12 +302,16 @@ impl Resource for Function {
         if touched.contains("reserved_concurrency") {
             self.reserve(cx, name).await?;
         }
-        if touched.contains("url") {
+        // The address is the alias'.
+        if touched.contains("url") && live.alias.is_some() {
             url::put(cx, &name.physical, self.url, live.url.as_ref()).await?;
         }
-        let configuration =
-            ["memory", "timeout", "environment", "role", "log_group", "log_format", "subnets", "security_groups"];
-        if configuration.iter().any(|it| touched.contains(it)) {
+        let (newest, wanted) = (config::fields(&live.newest), self.desired(cx)?.spec);
+        let unpublished = live.unpublished();
+        // What nobody asked for and was never published is put right before it would be.
+        let open = |it: &&str| touched.contains(*it) || unpublished.contains_key(*it);
+        let differs = |it: &&str| open(it) && !config::same(it, &newest[*it], &wanted[*it]);
+        if config::SETTINGS.iter().any(differs) {
             let request = lambda.update_function_configuration().function_name(&name.physical);
             let request = request
                 .role(cx.live(&self.role)?.arn())
@@ -316,17 +319,34 @@ impl Resource for Function {
                 .timeout(self.seconds())
                 .environment(self.environment(cx)?)
                 .logging_config(self.logging(&cx.scope));
-            let in_vpc = touched.contains("subnets") || touched.contains("security_groups");
+            let in_vpc = differs(&"subnets") || differs(&"security_groups");
             let sent = request.set_vpc_config(Some(self.vpc(cx)?).filter(|_| in_vpc)).send().await;
             sent.map_err(Error::aws("lambda", "UpdateFunctionConfiguration"))?;
-        } else if touched.contains("code") || touched.contains("architecture") {
+        } else if config::CODE.iter().any(differs) {
             let request = lambda.update_function_code().function_name(&name.physical).zip_file(self.zip(cx).await?);
             let request = request.architectures(self.architecture.resolve().to_string().as_str().into());
             request.send().await.map_err(Error::aws("lambda", "UpdateFunctionCode"))?;
+        } else if live.serves.is_none() || !unpublished.is_empty() || !live.is_published() {
+            self.publish(cx, name, live).await?;
+        } else if let Some(version) = live.version()
+            && touched.contains("alias")
+        {
+            // A trial is over, or what is told of an earlier one.
+            version::point(cx, &name.physical, live.alias.as_ref(), version, &Note::None).await?;
         }
         Ok(())
     }
 
+    /// Lets the version before serve again.
+    async fn revert(cx: &Cx, name: &Name, live: &LiveFunction) -> Result<()> {
+        let Some((trial, ended)) = live.trial.as_ref().and_then(|it| it.ended_by().map(|by| (it, by))) else {
+            return Ok(());
+        };
+        let note = Note::Back { from: live.version().unwrap_or_default().to_owned(), alarm: ended.name.clone() };
+        Ok(version::point(cx, &name.physical, live.alias.as_ref(), &trial.before, &note).await?)
+    }
+
+    /// Takes versions and aliases along.
     async fn delete(cx: &Cx, name: &Name, _live: &LiveFunction) -> Result<()> {
         let sent = cx.aws.lambda().delete_function().function_name(&name.physical).send().await;
         Ok(Error::missing_is_done(sent.map_err(Error::aws("lambda", "DeleteFunction")))?)
@@ -356,6 +376,18 @@ impl Function {
         let bytes = tokio::fs::read(path).await;
         let bytes = bytes.map_err(|err| KindError::Unusable(format!("cannot read {}: {err}", path.display())))?;
         Ok(Blob::new(bytes))
+    }
+
+    /// Publishes what there is, lets it serve, on trial where alarms watch it, and deletes old versions.
+    async fn publish(&self, cx: &Cx, name: &Name, live: &LiveFunction) -> Result<()> {
+        let version = version::publish(cx, &name.physical, live.newest.code_sha256()).await?;
+        // What is on trial itself is nothing to go back to.
+        let before = live.trial.as_ref().map_or_else(|| live.version(), |it| Some(it.before.as_str()));
+        let before = before.filter(|it| live.is_published() && *it != version);
+        let note = self.rollout.as_ref().zip(before).map_or(Note::None, |(it, before)| it.begin(before));
+        version::point(cx, &name.physical, live.alias.as_ref(), &version, &note).await?;
+        let spared: Vec<&str> = before.into_iter().chain([version.as_str()]).collect();
+        Ok(version::prune(cx, &name.physical, &spared).await?)
     }
 
     /// Returns all variables of the environment; not known before what they tell of is ready.
@@ -424,23 +456,20 @@ impl Function {
     }
 }
 
-async fn get(cx: &Cx, physical: &str) -> client::Result<Option<LiveFunction>> {
-    let function = async {
-        let sent = cx.aws.lambda().get_function().function_name(physical).send().await;
-        Error::missing_is_none(sent.map_err(Error::aws("lambda", "GetFunction")))
-    };
-    let (found, url) = try_join(function, url::read(cx, physical)).await?;
-    let Some(found) = found else { return Ok(None) };
-    Ok(found.configuration.map(|config| LiveFunction {
-        config,
-        url,
-        concurrency: found.concurrency.and_then(|it| it.reserved_concurrent_executions),
-        tags: found.tags.unwrap_or_default().into_iter().collect(),
-    }))
+/// Returns what others invoke of a function: `<name>:live`.
+pub(super) fn live_name(scope: &Scope, function: &Ref<Function>) -> String {
+    format!("{}:{LIVE}", scope.physical_of(function))
+}
+
+/// Returns the name of a function from its ARN, with what is named of it.
+pub(super) fn name_in(arn: &str) -> Option<&str> {
+    arn.splitn(7, ':').nth(6)
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_lambda::types::{AliasConfiguration, FunctionConfiguration};
+
     use super::*;
     use crate::resource::{Observation, Ownership};
 
@@ -463,6 +492,8 @@ mod tests {
         assert_eq!(at(json!({ "environment": own })), Vec::<String>::new(), "its own database");
         assert_eq!(at(json!({ "environment": own, "database": "shop" })), ["/environment/DATABASE_HOST"]);
         assert_eq!(at(json!({ "subnets": ["a"] })), ["/subnets"]);
+        let rollout = json!({ "rollout": { "alarms": [], "bake_time": "500ms" } });
+        assert_eq!(at(rollout), ["/rollout/alarms", "/rollout/bake_time"]);
         let twice = json!({ "environment": { "A": "" }, "outputs": { "A": "bucket.lake.url", "STACK": "job.a.id" } });
         assert_eq!(at(twice), ["/outputs/A", "/outputs/STACK"]);
     }
@@ -493,10 +524,21 @@ mod tests {
         assert_eq!(spec.build().map(|it| it.to_string()), Some(format!("lambdas/ingest ({here})")));
     }
 
+    fn live(newest: FunctionConfiguration) -> LiveFunction {
+        LiveFunction {
+            newest,
+            serves: None,
+            alias: None,
+            trial: None,
+            concurrency: None,
+            url: None,
+            tags: Tags::default(),
+        }
+    }
+
     #[test]
     fn phases() {
-        let phase =
-            |config| Function::phase(&LiveFunction { config, concurrency: None, url: None, tags: Tags::default() });
+        let phase = |config| Function::phase(&live(config));
         let active = FunctionConfiguration::builder().state(State::Active);
         assert_eq!(
             phase(FunctionConfiguration::builder().state(State::Pending).build()),
@@ -507,5 +549,33 @@ mod tests {
         assert_eq!(phase(updating), Phase::Pending("InProgress".into()));
         let failed = active.last_update_status(LastUpdateStatus::Failed).last_update_status_reason("no subnet").build();
         assert_eq!(phase(failed), Phase::Failed("no subnet".into()));
+    }
+
+    #[test]
+    fn what_serves_is_what_is_observed() {
+        let config = |memory| FunctionConfiguration::builder().state(State::Active).memory_size(memory).build();
+        let mut live = live(config(512));
+        assert_eq!(Function::observed(&live)["alias"], Value::Null, "no version was published yet");
+        live.serves = Some(config(256));
+        let alias = AliasConfiguration::builder().function_version("3");
+        live.alias = Some(alias.clone().build());
+        let observed = Function::observed(&live);
+        assert_eq!((&observed["memory"], &observed["alias"]), (&json!("256MiB"), &json!("live")));
+        assert_eq!(observed["unpublished"], json!({ "memory": "512MiB" }));
+        let back = Note::Back { from: "4".into(), alarm: "s-errors".into() };
+        let told = [
+            (alias.clone().function_version("$LATEST").build(), "live, at $LATEST"),
+            (alias.description(back.to_string()).build(), "live, moved back from version 4 by s-errors"),
+        ];
+        for (alias, text) in told {
+            assert_eq!(standing(&alias), text);
+        }
+    }
+
+    #[test]
+    fn names_in_arns() {
+        assert_eq!(name_in("arn:aws:lambda:eu-west-1:123456789012:function:s-a:live"), Some("s-a:live"));
+        assert_eq!(name_in("arn:aws:lambda:eu-west-1:123456789012:function:s-a"), Some("s-a"));
+        assert_eq!(name_in("s-a"), None);
     }
 }

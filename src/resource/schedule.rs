@@ -15,7 +15,7 @@ use aws_sdk_scheduler::{
 
 use super::{
     Change, Cx, Desired, Error as KindError, Field, Flaw, Function, Identity, Outputs, Phase, Resource, Result, Role,
-    Scope, Tags, touched,
+    Scope, Tags, function, touched,
 };
 use crate::{
     address::{Name, Ref},
@@ -140,7 +140,7 @@ impl Resource for Schedule {
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
         let desired = Desired::of(self).tagged(cx);
-        let desired = desired.with("function", cx.scope.physical_of(&self.function));
+        let desired = desired.with("function", function::live_name(&cx.scope, &self.function));
         let desired = desired.with("role", cx.scope.physical_of(&self.role)).with("input", json!(self.input));
         // Spaces mean nothing.
         Ok(match &self.cron {
@@ -173,7 +173,7 @@ impl Resource for Schedule {
             ("every", json!(every)),
             ("cron", json!(cron)),
             ("timezone", json!(it.and_then(|it| it.schedule_expression_timezone()))),
-            ("function", json!(target.and_then(|it| it.arn().split(':').nth(6)))),
+            ("function", json!(target.and_then(|it| function::name_in(it.arn())))),
             ("role", json!(target.and_then(|it| it.role_arn().rsplit('/').next()))),
             // What is no JSON was not written by us, and differs from whatever is wanted.
             ("input", input.map_or_else(|| json!({}), |it| serde_json::from_str(it).unwrap_or_else(|_| json!(it)))),
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn what_is_wanted_is_observed() {
         let target = types::Target::builder()
-            .arn("arn:aws:lambda:us-east-1:0:function:s-watch")
+            .arn("arn:aws:lambda:us-east-1:0:function:s-watch:live")
             .role_arn("arn:aws:iam::0:role/s-clock")
             .input("{\"a\": 1}")
             .retry_policy(

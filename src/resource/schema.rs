@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     Change, Cx, Database, Desired, Error as KindError, Field, Function, Identity, Objection, Outputs, Ownership, Phase,
-    Resource, Result, Scope, database,
+    Resource, Result, Scope, database, function::LIVE,
 };
 use crate::{
     address::{Name, Ref},
@@ -265,7 +265,8 @@ impl<'a> Parts<'a> {
         // A migration may take as long as a function may, and is not to be begun again behind its own back.
         let patient = TimeoutConfig::builder().operation_attempt_timeout(Schema::PATIENCE).build();
         let once = Config::builder().timeout_config(patient).retry_config(RetryConfig::disabled());
-        let call = cx.aws.lambda().invoke().function_name(function).payload(Blob::new(request.to_string()));
+        let call =
+            cx.aws.lambda().invoke().function_name(function).qualifier(LIVE).payload(Blob::new(request.to_string()));
         let call = call.customize();
         let call = if request["action"] == "status" { call } else { call.config_override(once) };
         let sent = call.send().await.map_err(Error::aws("lambda", "Invoke"));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     Bucket, Change, Cx, Desired, Field, Flaw, Function, Identity, Objection, Outputs, Phase, Resource, Result, Scope,
-    Tags, Topic, bucket, touched,
+    Tags, Topic, bucket, function, touched,
 };
 use crate::{
     address::{Name, Ref},
@@ -166,21 +166,29 @@ impl Resource for Trigger {
     }
 
     fn desired(&self, cx: &Cx) -> Result<Desired> {
-        let mut desired = Desired::of(self).tagged(cx).with("function", cx.scope.physical_of(&self.function));
+        let mut desired = Desired::of(self).tagged(cx).with("function", function::live_name(&cx.scope, &self.function));
         if let Some(bucket) = &self.on_failure {
             desired = desired.with("on_failure", bucket::name_in(&cx.scope, &bucket.name));
         }
         desired.with_result("source", cx.live(&self.topic).map(|it| it.cluster_arn().to_owned()))
     }
 
-    /// Lists once per function; a mapping whose function was changed since is asked for by its identifier.
+    /// Lists once per function, and again what was made for the function rather than its alias; a mapping whose function
+    /// was changed since is asked for by its identifier.
     async fn read(cx: &Cx, names: &[Name]) -> Result<Vec<Option<LiveTrigger>>> {
         let functions: BTreeSet<&str> = names.iter().map(|it| split(&it.physical).0).collect();
-        let lists = try_join_all(functions.iter().map(|it| list(cx, it))).await?;
-        let lists: BTreeMap<_, _> = functions.into_iter().zip(lists).collect();
+        let lists = try_join_all(functions.iter().map(async |function| {
+            let wanted = names.iter().filter(|it| split(&it.physical).0 == *function);
+            let mut all = list(cx, &format!("{function}:{}", function::LIVE)).await?;
+            if !wanted.clone().all(|it| all.iter().any(|found| is_it(found, it))) {
+                all.extend(list(cx, function).await?);
+            }
+            Ok::<_, client::Error>(all)
+        }));
+        let lists: BTreeMap<_, _> = functions.iter().zip(lists.await?).collect();
         let found = names.iter().map(async |name| {
             let (function, group) = split(&name.physical);
-            let all = lists.get(function).map(Vec::as_slice).unwrap_or_default();
+            let all = lists.get(&function).map(Vec::as_slice).unwrap_or_default();
             let by_id = all.iter().find(|it| name.id.is_some() && it.uuid() == name.id.as_deref());
             let mapping = match by_id.or_else(|| all.iter().find(|it| group_of(it) == Some(group))) {
                 Some(it) => Some(it.clone()),
@@ -207,7 +215,7 @@ impl Resource for Trigger {
         });
         let mut observed = json!({
             "topic": it.topics().first(),
-            "function": it.function_arn().and_then(|it| it.split(':').nth(6)),
+            "function": it.function_arn().and_then(function::name_in),
             "source": it.event_source_arn(),
             "batch_size": it.batch_size(),
             "window": span(it.maximum_batching_window_in_seconds()),
@@ -272,7 +280,7 @@ impl Resource for Trigger {
     }
 
     async fn create(&self, cx: &Cx, name: &Name) -> Result<()> {
-        let (function, group) = split(&name.physical);
+        let group = split(&name.physical).1;
         let group = types::AmazonManagedKafkaEventSourceConfig::builder().consumer_group_id(group).build();
         let position = match self.starting_position {
             Position::TrimHorizon => EventSourcePosition::TrimHorizon,
@@ -283,7 +291,7 @@ impl Resource for Trigger {
             .aws
             .lambda()
             .create_event_source_mapping()
-            .function_name(function)
+            .function_name(function::live_name(&cx.scope, &self.function))
             .event_source_arn(topic.cluster_arn())
             .topics(topic.name())
             .amazon_managed_kafka_event_source_config(group)
@@ -323,7 +331,7 @@ impl Resource for Trigger {
         let mut request = lambda.update_event_source_mapping().set_uuid(live.mapping.uuid().map(str::to_owned));
         for field in touched {
             request = match field {
-                "function" => request.function_name(cx.scope.physical_of(&self.function)),
+                "function" => request.function_name(function::live_name(&cx.scope, &self.function)),
                 "batch_size" => request.batch_size(number(self.batch_size)),
                 "window" => request.maximum_batching_window_in_seconds(seconds(self.window)),
                 // Lambda spells "without end" as -1.
@@ -386,6 +394,10 @@ fn split(physical: &str) -> (&str, &str) {
 /// Says whether Lambda takes a consumer group of this name: `ConsumerGroupId` in its API reference.
 fn is_group(name: &str) -> bool {
     (1..=200).contains(&name.len()) && name.chars().all(|it| it.is_ascii_alphanumeric() || "-_/*:.".contains(it))
+}
+
+fn is_it(mapping: &EventSourceMappingConfiguration, name: &Name) -> bool {
+    name.id.is_some() && mapping.uuid() == name.id.as_deref() || group_of(mapping) == Some(split(&name.physical).1)
 }
 
 fn group_of(mapping: &EventSourceMappingConfiguration) -> Option<&str> {
@@ -470,7 +482,7 @@ mod tests {
         let group = types::AmazonManagedKafkaEventSourceConfig::builder().consumer_group_id("prod-orders").build();
         let mapping = EventSourceMappingConfiguration::builder()
             .topics("orders")
-            .function_arn("arn:aws:lambda:eu-west-1:123456789012:function:prod-ingest")
+            .function_arn("arn:aws:lambda:eu-west-1:123456789012:function:prod-ingest:live")
             .batch_size(500)
             .maximum_batching_window_in_seconds(1)
             .starting_position(EventSourcePosition::TrimHorizon)
@@ -485,7 +497,7 @@ mod tests {
             .build();
         let mut wanted = Desired::of(&spec).spec;
         for (key, value) in [
-            ("function", json!("prod-ingest")),
+            ("function", json!("prod-ingest:live")),
             ("on_failure", json!("prod-rejects-123456789012")),
             ("consumer_group", json!("prod-orders")),
             ("source", Value::Null),

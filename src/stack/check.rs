@@ -183,6 +183,7 @@ impl<'a> Check<'a> {
         found.needs.extend(after.map(|(i, to)| Need {
             to: to.0,
             weak: false,
+            mention: false,
             output: None,
             at: format!("/after/{i}"),
         }));

@@ -94,7 +94,8 @@ impl Shape {
     fn search(&self, schema: &Value, value: &Value, at: &str, found: &mut Vec<Need>) {
         let name = schema.get("$ref").and_then(Value::as_str).and_then(|it| it.strip_prefix("#/$defs/"));
         if let (Some(name), Value::String(text)) = (name, value) {
-            let (to, output) = match name.strip_prefix("Ref_") {
+            let mention = name.starts_with("Mention_");
+            let (to, output) = match name.strip_prefix("Ref_").or_else(|| name.strip_prefix("Mention_")) {
                 Some(kind) => (format!("{kind}.{text}").parse().ok(), None),
                 None if name == "Address" => (text.parse().ok(), None),
                 None if name == "Output" => {
@@ -102,7 +103,7 @@ impl Shape {
                 }
                 None => (None, None),
             };
-            found.extend(to.map(|to| Need { to, weak: false, output, at: at.to_owned() }));
+            found.extend(to.map(|to| Need { to, weak: mention, mention, output, at: at.to_owned() }));
         }
         let schema = self.resolve(schema);
         for key in ["anyOf", "oneOf"] {

@@ -56,7 +56,7 @@ async def app(scope, receive, send):
 class Cloud:
     """ministack, which asks everybody but its root whether they may."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, more=None):
         with socket.socket() as it:
             it.bind(("127.0.0.1", 0))
             port = it.getsockname()[1]
@@ -75,6 +75,7 @@ class Cloud:
             "AWS_ACCESS_KEY_ID": ACCOUNT,
             "AWS_SECRET_ACCESS_KEY": "root",
         }
+        environment |= {key: self.endpoint if it == "itself" else it for key, it in (more or {}).items()}
         self.log = open(f"{folder}/log", "w+", encoding="utf-8")
         # Our buckets refuse who comes without TLS, which nobody needs on loopback: each request counts as if it came by TLS.
         program = Path(folder, "cloud.py")

@@ -4,13 +4,13 @@ Ends with 1 when there is a finding.
 usage: lint.py REQUESTS.jsonl POLICY.json...
 """
 
-import base64
 import json
 import sys
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import parliament
+
+from rendered import recorded
 
 
 # MSK's topics API is newer than parliament's list of actions.
@@ -19,18 +19,6 @@ NEWER = {f"Unknown action kafka:{it}Topic" for it in ("Create", "Delete", "Descr
 # Who may write the policy of a bucket may let themselves read and write what is in it: deploying a bucket is just that, and these
 # are the stack's own.
 OWN = "Possible resource policy privilege escalation on arn:aws:s3:::staging-* "
-
-
-def recorded(path):
-    """Yields the policies of roles, with what they are called; who may take on a role is no policy of parliament's kind."""
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            record = json.loads(line)
-            if not record["headers"].get("content-type", "").startswith("application/x-www-form-urlencoded"):
-                continue
-            form = dict(parse_qsl(base64.b64decode(record["body"]).decode()))
-            if form.get("Action") == "PutRolePolicy":
-                yield f"{form['RoleName']}/{form['PolicyName']}", form["PolicyDocument"]
 
 
 def elsewhere(text, missing):

@@ -1,7 +1,8 @@
-//! What the program asks of AWS, judged by what AWS publishes: every request of a whole life of two stacks, the pipeline and
-//! one in a network, is valid by the services' own models, and the deploy policies of the README allow it, and nothing that is
-//! not asked for. Both judges are programs that share no code with this one: botocore's models, and the policy evaluation of
-//! ministack.
+//! What the program asks of AWS, judged by what AWS publishes: every request of a whole life of three stacks (the pipeline as on
+//! one machine, the pipeline as `stacks/staging.yaml` has it, a network that changes) is valid by the services' own models, and the
+//! deploy policies of the README allow it, and nothing that is not asked for. What was rendered for the functions' roles is what
+//! the functions themselves need, and no more. The judges are programs that share no code with this one: botocore's models, the
+//! policy evaluation of ministack, and ministack that enforces it while the real functions run.
 
 #![expect(
     clippy::expect_used,
@@ -28,6 +29,7 @@ mod share;
 mod stored;
 #[path = "../cloud/told.rs"]
 mod told;
+mod whole;
 
 use std::{fs, path::Path, process::Command};
 
@@ -39,7 +41,8 @@ const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_is_one_that_aws_would_take_and_the_policy_allows() {
     let place = Place::start().await;
-    let lives = [(network::STACK, apart(&place).await), (STACK, life(&place).await)];
+    let lives =
+        [(network::STACK, apart(&place).await), (whole::STACK, whole::life(&place).await), (STACK, life(&place).await)];
     drop(place);
     let mut lines = Vec::new();
     for (stack, kept) in &lives {
@@ -57,6 +60,7 @@ async fn every_request_is_one_that_aws_would_take_and_the_policy_allows() {
     let [common, network, data, redshift] =
         ["deploy.json", "deploy-network.json", "deploy-data.json", "deploy-redshift.json"].map(|it| policies.join(it));
     judge("policy.py", &[&file, &common, &network, &data, &redshift]);
+    judge("own.py", &[&file, &policies]);
 }
 
 /// Makes a stack in a network, changes it step by step, and deletes it with what functions left in it.

@@ -210,8 +210,11 @@ impl Place {
     /// Does so in another mode.
     pub(crate) async fn run_as(&self, mode: Mode, args: &[&str]) -> Ended {
         // Clients slow down when they are told to, and wait for answers that never come.
-        let slow = [Mode::Fail(Fault::Throttled), Mode::Fail(Fault::Silent)].contains(&mode);
-        let patience = if slow { PATIENCE * 8 } else { PATIENCE };
+        let patience = match mode {
+            Mode::Fail(Fault::Throttled | Fault::Silent) => PATIENCE * 8,
+            Mode::Keep => PATIENCE * 4,
+            _ => PATIENCE,
+        };
         self.watch(&self.project(), patience, args, mode).await
     }
 

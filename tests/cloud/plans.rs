@@ -37,7 +37,7 @@ pub(crate) async fn are_applied_exactly_or_refused(place: &Place) {
     let function = place.aws.lambda().update_function_configuration().function_name(&name);
     function.timeout(31).send().await.expect("changed by hand");
     let refused = place.run(&["up", STACK, "--plan", file]).await.exits(9).changes_nothing("a plan of another world");
-    stale(&refused.err, "function.ingest was changed at the provider: timeout");
+    stale(&refused.err, "function.ingest was changed at the provider: unpublished");
     let function = place.aws.lambda().update_function_configuration().function_name(&name);
     function.timeout(60).send().await.expect("set back by hand");
 

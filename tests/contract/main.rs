@@ -16,6 +16,7 @@
 
 mod hold;
 mod place;
+mod rollout;
 
 use std::{collections::BTreeSet, path::Path, time::Instant};
 
@@ -186,7 +187,10 @@ async fn meddle(stage: &Stage, kind: &dyn Kind, address: &Address, spec: &Value)
         stage.settle(kind, name).await?;
         // One update at a time is enough to differ; what is left out shows as no drift at all.
         let now = stage.observe().await;
-        if differences(kind, &desired.spec, &now.found[address].observed).len() < changes.len() {
+        let left = differences(kind, &desired.spec, &now.found[address].observed);
+        // What only the updates themselves brought up is brought to its end.
+        let is_old = |it: &Change| changes.iter().any(|was| was.field == it.field);
+        if left.len() < changes.len() && left.iter().all(is_old) {
             return Ok(());
         }
     }

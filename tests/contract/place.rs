@@ -64,10 +64,22 @@ impl Place {
             .unwrap_or_else(|err| panic!("{fixture}: {err:?}"))
     }
 
+    /// Loads this text as the stack of this name.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Stack {
+        let file = self.dir.path().join(format!("{name}.yaml"));
+        fs::write(&file, text).expect("written");
+        self.load(name, file.to_str().expect("a path in UTF-8"))
+    }
+
     /// Prepares a stack, as the first of these fixtures has it: what any of them needs is built, nothing is deployed.
     pub(crate) async fn stage(&self, name: &str, fixtures: &[&str]) -> Stage {
-        let there = fixtures.iter().filter(|it| Path::new(it).is_file()).rev();
+        let there = fixtures.iter().filter(|it| Path::new(it).is_file());
         let stacks: Vec<Stack> = there.map(|it| self.load(name, it)).collect();
+        self.stage_of(&stacks.iter().collect::<Vec<_>>()).await
+    }
+
+    /// The same, of stacks that are loaded.
+    pub(crate) async fn stage_of(&self, stacks: &[&Stack]) -> Stage {
         let target = Target {
             region: self.endpoints.region.clone(),
             endpoint: Some(self.endpoints.gateway.clone()),
@@ -79,7 +91,7 @@ impl Place {
             kind.build(&it.spec).expect("readable")
         };
         let requests: BTreeSet<_> = stacks.iter().flat_map(|it| &it.resources).filter_map(build).collect();
-        let stack = stacks.into_iter().next_back().expect("a fixture");
+        let stack = Stack::clone(stacks.first().expect("a fixture"));
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let artifacts = artifact::build(root, &scratch().join("artifacts"), &requests, &|_| ()).await.expect("builds");
         let cx = Cx {
@@ -97,7 +109,7 @@ impl Place {
             lives: Lives::default(),
             specs: specs(&stack),
         };
-        let file = self.dir.path().join(format!("{name}.json"));
+        let file = self.dir.path().join(format!("{}.json", stack.name));
         Stage { stack, cx, store: Arc::new(FileStore::new(&file)), file }
     }
 }
@@ -164,7 +176,8 @@ impl Stage {
         let holder = Holder {
             user: "tests".into(),
             host: "here".into(),
-            pid: std::process::id(),
+            // No process has this number, so that the next run takes over at once from one that was dropped.
+            pid: i32::MAX.unsigned_abs(),
             start: None,
             boot: None,
             run: uuid::Uuid::new_v4(),

@@ -243,6 +243,9 @@ async fn broken(place: &Place, aws: &Aws, alarms: &Follower) {
     let environment = Environment::builder().set_variables(Some(variables)).build();
     let update = aws.lambda().update_function_configuration().function_name("local-ingest").environment(environment);
     update.send().await.expect("broken");
+    let version = aws.lambda().publish_version().function_name("local-ingest").send().await.expect("published");
+    let alias = aws.lambda().update_alias().function_name("local-ingest").name("live");
+    alias.set_function_version(version.version).send().await.expect("live");
     alarms.caused(BROKEN.iter().copied());
     produce(place, &["--orders", "500", "--bad", "0"]).await.expect("sent");
     alarms.fired(BROKEN).await;

@@ -14,6 +14,7 @@ use crate::{
     command::run::Run,
     engine::Observed,
     report::status::{Known, Tables},
+    resource::function::LIVE,
 };
 
 /// The tables of events that wait for another begin like this.
@@ -53,7 +54,8 @@ async fn ask(run: &Run, observed: &Observed, schema: &Address) -> Result<Answer,
     let physical = observed.names.get(function).map(|it| it.physical.clone());
     let physical = physical.ok_or_else(|| format!("{function} does not exist"))?;
     let payload = json!({ "action": "count", "schema": schema.name });
-    let request = run.cx.aws.lambda().invoke().function_name(physical).payload(Blob::new(payload.to_string()));
+    let request =
+        run.cx.aws.lambda().invoke().function_name(physical).qualifier(LIVE).payload(Blob::new(payload.to_string()));
     let answer = request.send().await.map_err(Error::aws("lambda", "Invoke")).map_err(|it| it.to_string())?;
     let body = answer.payload().map(Blob::as_ref).unwrap_or_default();
     read(body, answer.function_error().is_some()).map_err(|why| format!("{function} answered: {why}"))

@@ -29,6 +29,8 @@ struct Way {
     from: Stack,
     to: Stack,
     goal: Goal,
+    /// For how many looks a change is on trial, and how many of these do harm.
+    trial: (u32, u32),
 }
 
 fn ways() -> Vec<Way> {
@@ -37,11 +39,13 @@ fn ways() -> Vec<Way> {
     let nothing = || stack(&sketch(&[]));
     let mut moved = stack(&sketch(&[("topic", "u", 2, 0, &[])]));
     moved.resources.values_mut().for_each(|it| it.renamed_from = Some(Address::new("topic", "t")));
-    let way = |name, from, to, goal| Way { name, from, to, goal };
+    let way = |name, from, to, goal| Way { name, from, to, goal, trial: (0, 0) };
     vec![
         way("create", nothing(), stack(&pair(1, 0)), Goal::Up),
         way("create what tags alone tell apart", nothing(), stack(&jobs(0)), Goal::Up),
         way("update", stack(&pair(1, 0)), stack(&pair(2, 0)), Goal::Up),
+        Way { trial: (1, 0), ..way("update on trial", stack(&pair(1, 0)), stack(&pair(2, 0)), Goal::Up) },
+        Way { trial: (1, 1), ..way("update that does harm", stack(&pair(1, 0)), stack(&pair(2, 0)), Goal::Up) },
         way("replace", stack(&jobs(0)), stack(&jobs(1)), Goal::Up),
         way("replace and leave", stack(&jobs(0)), stack(&sketch(&[("job", "a", 1, 1, &[])])), Goal::Up),
         way("rename", stack(&sketch(&[("topic", "t", 1, 0, &[])])), moved, Goal::Up),
@@ -103,6 +107,10 @@ async fn go(way: &Way, wrong: &[Wrong], seen: &mut Seen) -> (usize, usize) {
     let foreign = Thing { physical: "topic/x".into(), owner: None, spec: json!({ "size": 9 }), pending: 0 };
     rig.world.lock().expect("not poisoned").things.insert("x".into(), foreign.clone());
     rig.run(&way.from, Goal::Up).await.expect("not killed");
+    {
+        let mut world = rig.world.lock().expect("not poisoned");
+        (world.trials, world.harms) = way.trial;
+    }
     let expected: Vec<Address> = match way.goal {
         Goal::Up => way.to.resources.keys().cloned().collect(),
         Goal::Teardown => Vec::new(),

@@ -63,6 +63,12 @@ pub(super) struct World {
     pub(super) inherits: bool,
     /// What is there and is not seen, and for how many looks.
     pub(super) unseen: BTreeMap<Address, u32>,
+    /// For how many looks an update is on trial.
+    pub(super) trials: u32,
+    /// How many updates that are on trial do harm, before none does.
+    pub(super) harms: u32,
+    /// What is on trial, by identifier: what was there before, and for how many looks more.
+    pub(super) on_trial: BTreeMap<String, (Value, u32)>,
 }
 
 /// A kind of the simulated cloud.
@@ -185,10 +191,24 @@ impl Kind for Fake {
                 let id = self.find(&world, name)?;
                 let dark = world.unreadable.get_mut(&name.owner.address).filter(|it| **it > 0);
                 let dark = dark.map(|it| *it -= 1).is_some();
+                let (harms, trial) = (world.harms > 0, world.on_trial.get_mut(&id));
+                let tried = trial.map(|it| {
+                    let over = it.1 == 0;
+                    it.1 = it.1.saturating_sub(1);
+                    match (harms, over) {
+                        (true, _) => Phase::Regressed("it does harm".to_owned()),
+                        (false, true) => Phase::Ready,
+                        (false, false) => Phase::OnTrial { on: "on trial".to_owned(), left: Duration::ZERO },
+                    }
+                });
                 let thing = world.things.get_mut(&id)?;
+                let mut observed = thing.spec.clone();
+                if tried.is_some() {
+                    observed["trial"] = json!(true);
+                }
                 let phase = match thing.pending {
                     _ if dark => Phase::Unreadable("nobody answers".to_owned()),
-                    0 => Phase::Ready,
+                    0 => tried.unwrap_or(Phase::Ready),
                     _ => Phase::Pending("CREATING".to_owned()),
                 };
                 thing.pending = thing.pending.saturating_sub(1);
@@ -197,7 +217,7 @@ impl Kind for Fake {
                     false => thing.owner.clone().map_or(Ownership::Foreign, Ownership::Tagged),
                 };
                 Some(Observation {
-                    observed: if dark { json!({}) } else { thing.spec.clone() },
+                    observed: if dark { json!({}) } else { observed },
                     identity: Identity { id: Some(id.clone()), ownership },
                     phase,
                     outputs: [("id", id.clone())].into(),
@@ -248,8 +268,26 @@ impl Kind for Fake {
             let id = live.identity.id.clone().unwrap_or_default();
             self.send(format!("update {}", name.owner.address), |world| {
                 if let Some(thing) = world.things.get_mut(&id) {
-                    thing.spec = spec;
+                    let before = std::mem::replace(&mut thing.spec, spec);
                     thing.owner = Some(name.owner.clone());
+                    if thing.spec == before {
+                        world.on_trial.remove(&id);
+                    } else if world.trials > 0 {
+                        world.on_trial.entry(id).or_insert((before, 0)).1 = world.trials;
+                    }
+                }
+                Ok(())
+            })
+            .await
+        })
+    }
+    fn revert<'a>(&'a self, _: &'a Cx, name: &'a Name, live: &'a Observation) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let id = live.identity.id.clone().unwrap_or_default();
+            self.send(format!("revert {}", name.owner.address), |world| {
+                if let (Some((before, _)), Some(thing)) = (world.on_trial.remove(&id), world.things.get_mut(&id)) {
+                    thing.spec = before;
+                    world.harms = world.harms.saturating_sub(1);
                 }
                 Ok(())
             })
@@ -268,6 +306,7 @@ impl Kind for Fake {
                     return Err(client::Error::new("fake", "Delete", Reason::Invalid, "in use").into());
                 }
                 world.things.remove(&id);
+                world.on_trial.remove(&id);
                 Ok(())
             })
             .await

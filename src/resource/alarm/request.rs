@@ -38,6 +38,37 @@ pub(super) async fn describe(cx: &Cx, names: &[&str]) -> client::Result<Vec<(Str
     Ok(metric.chain(composite).collect())
 }
 
+/// Whether an alarm is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Its name at the provider.
+    pub(crate) name: String,
+    /// Whether it is on.
+    pub(crate) on: bool,
+    /// Since when, in seconds since 1970.
+    pub(crate) since: i64,
+}
+
+/// Asks how up to a hundred alarms are; those that are not there are left out.
+pub(crate) async fn states(cx: &Cx, names: &[String]) -> client::Result<Vec<State>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = describe(cx, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    let state = |(name, _, it): (String, String, Either)| {
+        let (value, since) = match &it {
+            Either::Metric(it) => {
+                (it.state_value(), it.state_transitioned_timestamp().or_else(|| it.state_updated_timestamp()))
+            }
+            Either::Composite(it) => {
+                (it.state_value(), it.state_transitioned_timestamp().or_else(|| it.state_updated_timestamp()))
+            }
+        };
+        State { name, on: value == Some(&types::StateValue::Alarm), since: since.map_or(0, |it| it.secs()) }
+    };
+    Ok(found.into_iter().map(state).collect())
+}
+
 /// Says in a request what is measured.
 pub(super) fn measuring(request: PutMetricAlarmFluentBuilder, it: &Measure) -> PutMetricAlarmFluentBuilder {
     let request = request

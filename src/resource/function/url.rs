@@ -1,4 +1,4 @@
-//! The address of a function, and the statements in its policy without which nobody reaches it there.
+//! The address of a function, which leads to what serves (the alias), and the statements in its policy without which nobody reaches it there.
 //!
 //! Source: "Control access to Lambda function URLs" in the Lambda developer guide: whoever calls needs
 //! `lambda:InvokeFunctionUrl`, and `lambda:InvokeFunction` for calls through the address.
@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::LIVE;
 use crate::{
     client::{Error, Result},
     resource::Cx,
@@ -43,13 +44,13 @@ const STATEMENTS: [(&str, &str, &str, &str, &str); 2] = [
 /// Reads the address of a function; `None` where it has none.
 pub(super) async fn read(cx: &Cx, function: &str) -> Result<Option<LiveUrl>> {
     let lambda = cx.aws.lambda();
-    let sent = lambda.get_function_url_config().function_name(function).send().await;
+    let sent = lambda.get_function_url_config().function_name(function).qualifier(LIVE).send().await;
     let found = Error::missing_is_none(sent.map_err(Error::aws("lambda", "GetFunctionUrlConfig")))?;
     let Some(found) = found else { return Ok(None) };
     let is_open = *found.auth_type() == FunctionUrlAuthType::None;
     let mut policy = Value::Null;
     if is_open {
-        let sent = lambda.get_policy().function_name(function).send().await;
+        let sent = lambda.get_policy().function_name(function).qualifier(LIVE).send().await;
         let found = Error::missing_is_none(sent.map_err(Error::aws("lambda", "GetPolicy")))?;
         policy = found.and_then(|it| serde_json::from_str(it.policy()?).ok()).unwrap_or_default();
     }
@@ -75,15 +76,15 @@ pub(super) async fn put(cx: &Cx, function: &str, wanted: Option<Url>, live: Opti
         None => {
             // As long as there is an address, this is seen as still to do.
             refuse(cx, function).await?;
-            let sent = lambda.delete_function_url_config().function_name(function).send().await;
+            let sent = lambda.delete_function_url_config().function_name(function).qualifier(LIVE).send().await;
             return Error::missing_is_done(sent.map_err(Error::aws("lambda", "DeleteFunctionUrlConfig")));
         }
     };
     if live.is_some() {
-        let sent = lambda.update_function_url_config().function_name(function).auth_type(auth).send().await;
+        let sent = lambda.update_function_url_config().function_name(function).qualifier(LIVE).auth_type(auth).send().await;
         sent.map_err(Error::aws("lambda", "UpdateFunctionUrlConfig"))?;
     } else {
-        let sent = lambda.create_function_url_config().function_name(function).auth_type(auth).send().await;
+        let sent = lambda.create_function_url_config().function_name(function).qualifier(LIVE).auth_type(auth).send().await;
         sent.map_err(Error::aws("lambda", "CreateFunctionUrlConfig"))?;
     }
     // Also one of these names that says something else.
@@ -96,7 +97,7 @@ pub(super) async fn put(cx: &Cx, function: &str, wanted: Option<Url>, live: Opti
 
 async fn allow(cx: &Cx, function: &str) -> Result<()> {
     for (id, action, ..) in STATEMENTS {
-        let request = cx.aws.lambda().add_permission().function_name(function).statement_id(id);
+        let request = cx.aws.lambda().add_permission().function_name(function).qualifier(LIVE).statement_id(id);
         let request = request.action(action).principal("*");
         let request = match action {
             "lambda:InvokeFunction" => request.invoked_via_function_url(true),
@@ -109,7 +110,7 @@ async fn allow(cx: &Cx, function: &str) -> Result<()> {
 
 async fn refuse(cx: &Cx, function: &str) -> Result<()> {
     for (id, ..) in STATEMENTS {
-        let sent = cx.aws.lambda().remove_permission().function_name(function).statement_id(id).send().await;
+        let sent = cx.aws.lambda().remove_permission().function_name(function).qualifier(LIVE).statement_id(id).send().await;
         Error::missing_is_done(sent.map_err(Error::aws("lambda", "RemovePermission")))?;
     }
     Ok(())

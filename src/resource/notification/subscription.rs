@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::{KindError, Result, Scope};
-use crate::{address::Ref, resource::Function};
+use crate::{
+    address::Ref,
+    resource::{Function, function},
+};
 
 /// What makes a guess at an address behind a hash costly: each takes milliseconds.
 const ROUNDS: u32 = 10_000;
@@ -65,7 +68,7 @@ impl Subscription {
             Self::Email(it) => endpoint("email", it.clone()),
             Self::Queue(it) => endpoint("sqs", it.clone()),
             Self::Function(it) => {
-                let (partition, name) = (scope.partition(), scope.physical_of(it));
+                let (partition, name) = (scope.partition(), function::live_name(scope, it));
                 let Scope { account, region, .. } = scope;
                 endpoint("lambda", format!("arn:{partition}:lambda:{region}:{account}:function:{name}"))
             }
@@ -173,6 +176,6 @@ mod tests {
     fn a_function_is_known_by_its_arn() {
         let scope = scope("123456789012");
         let endpoint = subscription(json!({ "function": "watch" })).endpoint(&scope).expect("known");
-        assert_eq!(endpoint.key(&scope), "lambda arn:aws:lambda:eu-central-1:123456789012:function:prod-watch");
+        assert_eq!(endpoint.key(&scope), "lambda arn:aws:lambda:eu-central-1:123456789012:function:prod-watch:live");
     }
 }

@@ -123,6 +123,10 @@ pub trait Kind: Send + Sync {
         live: &'a Observation,
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<()>>;
+    /// See [`Resource::revert`].
+    fn revert<'a>(&'a self, _cx: &'a Cx, _name: &'a Name, _live: &'a Observation) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
     /// See [`Resource::delete`].
     fn delete<'a>(&'a self, cx: &'a Cx, name: &'a Name, live: &'a Observation) -> BoxFuture<'a, Result<()>>;
 }
@@ -248,6 +252,10 @@ impl<R: Resource> Kind for Of<R> {
         changes: &'a [Change],
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move { typed::<R>(spec)?.update(cx, name, own::<R>(live)?, changes).await })
+    }
+
+    fn revert<'a>(&'a self, cx: &'a Cx, name: &'a Name, live: &'a Observation) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { R::revert(cx, name, own::<R>(live)?).await })
     }
 
     fn delete<'a>(&'a self, cx: &'a Cx, name: &'a Name, live: &'a Observation) -> BoxFuture<'a, Result<()>> {

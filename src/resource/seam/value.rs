@@ -1,6 +1,6 @@
 //! The words in which kinds and the engine talk: fields, phases, changes, what is wanted. Pure data.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -39,8 +39,27 @@ pub enum Phase {
     Failed(String),
     /// On its way out.
     Deleting,
+    /// Usable, and what was changed last is on trial: it is watched for so much longer, and counts as done then. The text
+    /// says who watches, and until when; it stays the same meanwhile.
+    OnTrial {
+        /// What is awaited.
+        on: String,
+        /// For how much longer.
+        left: Duration,
+    },
+    /// Usable, but what was changed last does harm, as the text says: it is taken back, by [`Resource::revert`].
+    ///
+    /// [`Resource::revert`]: crate::resource::Resource::revert
+    Regressed(String),
     /// It may be there, and cannot be asked what it is like; the text says why. Nothing is observed of it then.
     Unreadable(String),
+}
+
+impl Phase {
+    /// Says whether others can use it.
+    pub const fn is_usable(&self) -> bool {
+        matches!(self, Self::Ready | Self::OnTrial { .. } | Self::Regressed(_))
+    }
 }
 
 /// Values that other resources and the user may read. Never a secret.
