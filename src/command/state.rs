@@ -64,7 +64,7 @@ enum Verb {
     /// Take the state along to where the stack's file says now
     Move(relocate::Args),
     /// Make the bucket that holds the state, or make it safe: private, with versions
-    Init(StackArg),
+    Init(init::Args),
 }
 
 /// The flag that gives consent beforehand.
@@ -87,7 +87,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit> {
         Verb::Rollback(it) => rollback::run(it, &project, terminal).await?,
         Verb::Repair(it) => repair::run(it, &project, terminal).await?,
         Verb::Move(it) => relocate::run(it, &project, terminal).await?,
-        Verb::Init(it) => init::run(&it.stack, &project, terminal).await?,
+        Verb::Init(it) => init::run(it, &project, terminal).await?,
     }
     Ok(Exit::Done)
 }

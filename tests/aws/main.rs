@@ -13,7 +13,6 @@
 #[path = "../cloud/asked.rs"]
 mod asked;
 #[path = "../cloud/fault.rs"]
-#[expect(dead_code, reason = "shared with the tests of the whole pipeline, which ask for more")]
 mod fault;
 mod network;
 #[path = "../cloud/place.rs"]

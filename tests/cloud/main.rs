@@ -116,7 +116,7 @@ async fn the_pipeline_lives_and_dies_as_promised() {
     }
     // From here on a write of the state is a request, too.
     place.keep_state_far().await;
-    if share.kills() {
+    if share.kills_far() {
         for work in Work::ALL {
             far::every_one(&place, work, &deployed, share).await;
         }

@@ -17,19 +17,22 @@ pub(crate) enum Share {
     Faults,
     /// What fails in this way, and nothing else.
     Fault(Fault),
+    /// All writes of a state in a bucket, and nothing else.
+    Far,
 }
 
 impl Share {
-    /// Reads `SWEEP`: `all`, `faults`, the name of one such as `Stale`, or the number of a part from 0. Otherwise it is the first part, so that the same sources give
+    /// Reads `SWEEP`: `all`, `faults`, `far`, the name of one such as `Stale`, or the number of a part from 0. Otherwise it is the first part, so that the same sources give
     /// the same tests; each night makes another.
     pub(crate) fn due() -> Self {
         match std::env::var("SWEEP").as_deref() {
             Ok("all") => Self::All,
             Ok("faults") => Self::Faults,
+            Ok("far") => Self::Far,
             Ok(it) => match Fault::ALL.into_iter().find(|fault| format!("{fault:?}") == it) {
                 Some(fault) => Self::Fault(fault),
                 None => {
-                    let names = "SWEEP is `all`, `faults`, one of these or a number";
+                    let names = "SWEEP is `all`, `faults`, `far`, one of these or a number";
                     Self::Part(it.parse::<u64>().unwrap_or_else(|_| panic!("{names}: {:?}", Fault::ALL)) % PARTS)
                 }
             },
@@ -42,12 +45,18 @@ impl Share {
         matches!(self, Self::All | Self::Part(_))
     }
 
+    /// Says whether runs are killed at writes of a state in a bucket.
+    pub(crate) fn kills_far(self) -> bool {
+        self.kills() || self == Self::Far
+    }
+
     /// Lists the ways in which requests fail, in this share.
     pub(crate) fn faults(self) -> Vec<Fault> {
         let all = (0..).zip(Fault::ALL);
         let due = all.filter(|(number, fault)| match self {
             Self::All | Self::Faults => true,
             Self::Fault(it) => it == *fault,
+            Self::Far => false,
             // There are more ways than parts, and the first part is the one of every day.
             Self::Part(part) => (number + number / PARTS) % PARTS == part,
         });
@@ -59,7 +68,7 @@ impl Share {
         let mut hasher = DefaultHasher::new();
         it.hash(&mut hasher);
         match self {
-            Self::All => true,
+            Self::All | Self::Far => true,
             Self::Faults | Self::Fault(_) => false,
             Self::Part(part) => hasher.finish() % PARTS == part,
         }
@@ -71,6 +80,7 @@ impl std::fmt::Display for Share {
         match self {
             Self::All => write!(f, "the whole sweep"),
             Self::Faults => write!(f, "all faults"),
+            Self::Far => write!(f, "all writes of a state in a bucket"),
             Self::Fault(it) => write!(f, "every request as {it:?}"),
             Self::Part(it) => write!(f, "part {it} of 0..{PARTS} of the sweep; all of it: `just kills`"),
         }

@@ -27,7 +27,10 @@ pub(crate) async fn bucket(place: &Place) -> String {
     aws.s3().delete_public_access_block().bucket(&bucket).send().await.expect("opened");
     let refused = place.run(&["up", stack]).await.exits(9);
     assert!(refused.err.contains("ecomctl state init"), "{}", refused.err);
-    place.run(&["state", "init", stack]).await.exits(0);
+    // It may be somebody's who wants it public.
+    let refused = place.run(&["state", "init", stack]).await.exits(9).changes_nothing("state init of another's bucket");
+    assert!(refused.err.contains("ecomctl state init init --yes"), "{}", refused.err);
+    place.run(&["state", "init", stack, "--yes"]).await.exits(0);
     place.run(&["up", stack]).await.exits(0);
     bucket
 }

@@ -3,9 +3,13 @@
 use miette::Diagnostic;
 use serde_json::json;
 
+use super::Yes;
 use crate::{
     client::{Reason, bucket::Safety, objects::Objects},
-    command::{Error, Exit, Result, place, project::Project},
+    command::{
+        Error, Exit, Result, place,
+        project::{Project, StackArg},
+    },
     report::Terminal,
     resource::KINDS,
     stack::{self, Keep},
@@ -20,8 +24,18 @@ struct Public {
     stack: String,
 }
 
-/// Makes the bucket where there is none, keeps it private, and keeps versions.
-pub(super) async fn run(stack: &str, project: &Project, terminal: Terminal) -> Result<()> {
+/// Whose bucket it is.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    stack: StackArg,
+    #[command(flatten)]
+    yes: Yes,
+}
+
+/// Makes the bucket where there is none, keeps it private, and keeps versions. Asks before it changes one that is there.
+pub(super) async fn run(args: Args, project: &Project, terminal: Terminal) -> Result<()> {
+    let stack = args.stack.stack.as_str();
     let settings = stack::settings(&project.root, stack, KINDS)?;
     let Keep::S3 { bucket, prefix } = settings.state.clone().unwrap_or_default() else {
         let text = format!("The state of `{stack}` is kept in a file of this machine; there is nothing to prepare.");
@@ -31,7 +45,16 @@ pub(super) async fn run(stack: &str, project: &Project, terminal: Terminal) -> R
     let aws = Box::pin(project.aws(stack, &settings)).await?;
     let objects = place::objects(stack, &settings, &aws, &bucket, &prefix);
     let made = match objects.safety().await? {
-        Some(_) => false,
+        Some(Safety { versioned: true, private: true }) => false,
+        Some(it) => {
+            let access = if it.private { "" } else { " blocks all public access to it;" };
+            let versions = if it.versioned { "" } else { " keeps versions of what is in it from now on;" };
+            let sentence = format!(
+                "The bucket `{bucket}` is there already, whatever it is used for. This{access}{versions} nothing in it is touched."
+            );
+            args.yes.settle(stack, &sentence, &format!("ecomctl state init {stack}"), terminal)?;
+            false
+        }
         None => objects.make_bucket().await?,
     };
     objects.secure().await?;
