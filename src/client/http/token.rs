@@ -140,19 +140,24 @@ mod tests {
         assert!(!format!("{hour:?}").contains('"'), "no token shows");
     }
 
+    /// A token that was got so many seconds ago.
+    fn aged(value: &str, seconds: u64) -> Token {
+        let got = Instant::now().checked_sub(Duration::from_secs(seconds)).expect("this machine runs for minutes");
+        Token { got, ..token(value, 100) }
+    }
+
     #[tokio::test]
     async fn a_failure_to_renew_what_still_lives_is_none() {
         let refused = || async { Err(Error::new("s", "token", Reason::Unavailable, "no answer")) };
         let kept = Kept::default();
         kept.get(refused()).await.expect_err("there is none yet");
-        let aging = Token { got: Instant::now() - Duration::from_secs(50), ..token("a", 100) };
-        *kept.0.lock().await = Some(aging);
+        *kept.0.lock().await = Some(aged("a", 50));
         assert_eq!(kept.get(refused()).await.expect("it lives on"), Hidden("a".into()));
         assert_eq!(kept.get(async { Ok(token("b", 3600)) }).await.expect("renewed"), Hidden("b".into()));
         assert_eq!(kept.get(refused()).await.expect("fresh: nobody is asked"), Hidden("b".into()));
         kept.forget().await;
         kept.get(refused()).await.expect_err("forgotten");
-        *kept.0.lock().await = Some(Token { got: Instant::now() - Duration::from_secs(90), ..token("c", 100) });
+        *kept.0.lock().await = Some(aged("c", 90));
         kept.get(refused()).await.expect_err("over, but for some seconds");
     }
 }
