@@ -2,7 +2,7 @@
 //!
 //! It holds no data and no tables of its own: it says which database of Glue's Data Catalog stands behind a name, and by which
 //! role S3 is read. Statements go through the Data API. A schema has no tags, so its comment says whose it is, behind what it
-//! is for. Sources: CREATE, ALTER EXTERNAL SCHEMA, DROP SCHEMA, COMMENT, SVV_EXTERNAL_SCHEMAS in the Amazon Redshift
+//! is for. Sources: CREATE, ALTER EXTERNAL SCHEMA, DROP SCHEMA, COMMENT, `SVV_EXTERNAL_SCHEMAS` in the Amazon Redshift
 //! developer guide. Neither clusters nor workgroups are made here, and nobody is granted anything.
 
 use std::collections::BTreeMap;

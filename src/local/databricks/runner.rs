@@ -127,7 +127,7 @@ impl Runner {
         };
         select! {
             () = due => {}
-            () = arrival::serve(&self.0, self) => {}
+            () = Box::pin(arrival::serve(&self.0, self)) => {}
             () = queue => {}
             () = shutdown.cancelled() => {}
         }

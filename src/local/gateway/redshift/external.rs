@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 
 use super::words;
 
-/// What Redshift's catalogs tell of external schemas, as tables and views: PG_EXTERNAL_SCHEMA and SVV_EXTERNAL_SCHEMAS.
+/// What Redshift's catalogs tell of external schemas, as tables and views: `PG_EXTERNAL_SCHEMA` and `SVV_EXTERNAL_SCHEMAS`.
 pub(super) const CATALOGS: &str = "
     CREATE TABLE IF NOT EXISTS pg_external_schema (esoid oid PRIMARY KEY, eskind int NOT NULL, esdbname text, esoptions text);
     CREATE OR REPLACE VIEW svv_external_schemas AS
@@ -100,14 +100,19 @@ pub(super) fn filled(sql: &str, value: impl Fn(&str) -> Option<String>) -> Resul
         match token {
             Token::Parameter(name) => {
                 let text = value(&name).ok_or_else(|| format!("there is no value of the parameter {name}"))?;
-                out += &format!("'{}'", text.replace('\'', "''"));
+                out += &quoted(&text, '\'');
             }
             Token::Word(it) | Token::Other(it) => out += &it,
-            Token::Name(it) => out += &format!("\"{}\"", it.replace('"', "\"\"")),
-            Token::Text(it) => out += &format!("'{}'", it.replace('\'', "''")),
+            Token::Name(it) => out += &quoted(&it, '"'),
+            Token::Text(it) => out += &quoted(&it, '\''),
         }
     }
     Ok(out)
+}
+
+fn quoted(text: &str, quote: char) -> String {
+    let twice = format!("{quote}{quote}");
+    format!("{quote}{}{quote}", text.replace(quote, &twice))
 }
 
 struct Reader<'a> {
