@@ -26,8 +26,7 @@ use super::{
     fence::{Fence, Gate, LONGEST},
     glue, kms,
     objects::Objects,
-    patience,
-    redshift,
+    patience, redshift,
 };
 
 /// The longest that one attempt may take.

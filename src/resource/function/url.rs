@@ -81,10 +81,12 @@ pub(super) async fn put(cx: &Cx, function: &str, wanted: Option<Url>, live: Opti
         }
     };
     if live.is_some() {
-        let sent = lambda.update_function_url_config().function_name(function).qualifier(LIVE).auth_type(auth).send().await;
+        let sent =
+            lambda.update_function_url_config().function_name(function).qualifier(LIVE).auth_type(auth).send().await;
         sent.map_err(Error::aws("lambda", "UpdateFunctionUrlConfig"))?;
     } else {
-        let sent = lambda.create_function_url_config().function_name(function).qualifier(LIVE).auth_type(auth).send().await;
+        let sent =
+            lambda.create_function_url_config().function_name(function).qualifier(LIVE).auth_type(auth).send().await;
         sent.map_err(Error::aws("lambda", "CreateFunctionUrlConfig"))?;
     }
     // Also one of these names that says something else.
@@ -110,7 +112,8 @@ async fn allow(cx: &Cx, function: &str) -> Result<()> {
 
 async fn refuse(cx: &Cx, function: &str) -> Result<()> {
     for (id, ..) in STATEMENTS {
-        let sent = cx.aws.lambda().remove_permission().function_name(function).qualifier(LIVE).statement_id(id).send().await;
+        let sent =
+            cx.aws.lambda().remove_permission().function_name(function).qualifier(LIVE).statement_id(id).send().await;
         Error::missing_is_done(sent.map_err(Error::aws("lambda", "RemovePermission")))?;
     }
     Ok(())
