@@ -33,6 +33,9 @@ resources:
       value_from: { public: known to all }
       recovery_window: 0s
       key: ledger
+    redshift:
+      value_from: { file: tests/fixtures/redshift.json }
+      recovery_window: 0s
   parameter_group:
     ledger:
       engine_version: "17"
@@ -52,10 +55,6 @@ resources:
   role:
     spectrum: { service: redshift.amazonaws.com }
     other: { service: redshift.amazonaws.com }
-  secret:
-    redshift:
-      value_from: { file: tests/fixtures/redshift.json }
-      recovery_window: 0s
   external_schema:
     serverless: { catalog: gold, warehouse: { workgroup: sales }, role: spectrum, description: What dashboards show }
     identity: { catalog: gold, warehouse: { cluster: reporting } }

@@ -179,7 +179,7 @@ impl Stage {
             // No process has this number, so that the next run takes over at once from one that was dropped.
             pid: i32::MAX.unsigned_abs(),
             start: None,
-            boot: None,
+            boot: Some("of the tests".into()),
             run: uuid::Uuid::new_v4(),
             ci: None,
             commit: None,
@@ -200,8 +200,10 @@ impl Stage {
     }
 
     /// Loses the state.
+    /// Loses the state with its copies, from which it would come back.
     pub(crate) fn forget(&self) {
         fs::remove_file(&self.file).expect("there was a state");
+        fs::remove_dir_all(self.file.with_extension("history")).expect("there were copies");
     }
 
     pub(crate) fn state(&self) -> String {
