@@ -199,7 +199,6 @@ impl Stage {
         }
     }
 
-    /// Loses the state.
     /// Loses the state with its copies, from which it would come back.
     pub(crate) fn forget(&self) {
         fs::remove_file(&self.file).expect("there was a state");
