@@ -30,6 +30,7 @@ resources:
       environment: { DATABASE_SSLMODE: disable, DATABRICKS_HOST: "http://127.0.0.1:9" }
       outputs: { DATABRICKS_HOST: null }
       rollout: { bake_time: 2s }
+    webhook: { architecture: native, environment: { DATABRICKS_HOST: "http://127.0.0.1:9" }, outputs: { DATABRICKS_HOST: null } }
   model: null
   report: null
 "#;

@@ -150,7 +150,7 @@ pub(crate) struct Kept {
     headers: BTreeMap<String, String>,
     /// The body, in base64.
     body: String,
-    /// What EC2 answered, which names what it made; empty for other services, whose names say it.
+    /// What EC2 or KMS answered, which number what they make; empty for other services, whose names say it.
     answer: String,
 }
 
@@ -166,9 +166,10 @@ impl Kept {
         }
     }
 
-    /// Whether it is signed for EC2.
-    fn asks_ec2(&self) -> bool {
-        self.headers.get("authorization").is_some_and(|it| it.contains("/ec2/aws4_request"))
+    /// Whether it is signed for a service that numbers what it makes.
+    fn makes_numbers(&self) -> bool {
+        let signed_for = |of: &str| self.headers.get("authorization").is_some_and(|it| it.contains(of));
+        signed_for("/ec2/aws4_request") || signed_for("/kms/aws4_request")
     }
 }
 
@@ -372,10 +373,10 @@ impl Run {
         }
     }
 
-    /// Passes a request of AWS on, and keeps it with what EC2 answered, in the order in which they came.
+    /// Passes a request of AWS on, and keeps it with what EC2 and KMS answered, in the order in which they came.
     async fn keep(&self, head: Parts, body: Bytes) -> Response<Body> {
         let kept = Kept::new(&head, &body);
-        let asks_ec2 = kept.asks_ec2();
+        let makes_numbers = kept.makes_numbers();
         let at = {
             let mut all = lock(&self.kept);
             all.push(kept);
@@ -384,7 +385,7 @@ impl Run {
         let (head, body) = self.shared.pass(false, head, body).await.into_parts();
         let Ok(body) = body.collect().await else { return failure(StatusCode::BAD_GATEWAY) };
         let body = body.to_bytes();
-        if asks_ec2 {
+        if makes_numbers {
             lock(&self.kept)[at].answer = String::from_utf8_lossy(&body).into_owned();
         }
         Response::from_parts(head, Body::from(body))
