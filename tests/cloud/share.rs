@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use crate::fault::Fault;
 
 /// Into how many parts a sweep is cut.
-const PARTS: u64 = 8;
+const PARTS: u64 = 16;
 
 /// A part of a sweep, or all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub(crate) enum Share {
 }
 
 impl Share {
-    /// Reads `SWEEP`: `all`, `faults`, `far`, the name of one such as `Stale`, or the number of a part from 0. Otherwise it is the first part, so that the same sources give
-    /// the same tests; each night makes another.
+    /// Reads `SWEEP`: `all`, `faults`, `far`, the name of one such as `Stale`, or the number of a part from 0. Otherwise it is
+    /// the first part, so that the same sources give the same tests; each night makes another.
     pub(crate) fn due() -> Self {
         match std::env::var("SWEEP").as_deref() {
             Ok("all") => Self::All,

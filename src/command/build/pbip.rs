@@ -9,7 +9,7 @@ use crate::{
     address::Address,
     command::{Error, Exit, Result, error, project::Project},
     figures::Mistake,
-    report::Terminal,
+    report::{Terminal, human},
     resource::{
         self, KINDS, Report, Scope,
         model::{
@@ -117,9 +117,10 @@ fn missing(project: &Project, stack: &Stack, only: &Address) -> Error {
     let message = format!("stack `{}` has no {only}", stack.name);
     let help = match (own.len(), others.as_slice()) {
         (0, []) => "no model is defined in its file".to_owned(),
-        (0, [first, ..]) => format!(
-            "{} has it, and no cloud is needed to build it: ecomctl build {first} --only {only}",
-            others.join(", ")
+        (0, [first, rest @ ..]) => format!(
+            "{} {} it, and no cloud is needed to build it: ecomctl build {first} --only {only}",
+            human::list(&others),
+            if rest.is_empty() { "has" } else { "have" },
         ),
         _ => format!("it has {}", own.join(", ")),
     };
