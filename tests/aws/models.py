@@ -130,7 +130,7 @@ def spoilt(records):
     yield with_form(first("ec2", "CreateVpcEndpoint"), b"&VpcEndpointType=Nonsense"), "none of"
     yield with_form(first("iam", "CreateRole"), b"&RoleName=a%20name"), "not like"
     listing = copy.deepcopy(first("lambda", "GetFunction"))
-    listing["target"] += "?Nonsense=1"
+    listing["target"] += ("&" if "?" in listing["target"] else "?") + "Nonsense=1"
     yield listing, "is no query parameter"
 
 

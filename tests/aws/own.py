@@ -43,6 +43,8 @@ EVENTS = {
 
 # What is asked for with a function's role, though the function itself asks for nothing of the kind: who does.
 SERVICES = {
+    "kms:Decrypt": "Secrets Manager, S3 and SNS, each for what a key of the stack encrypts",
+    "kms:GenerateDataKey": "S3 and SNS, each for what a key of the stack encrypts",
     "logs:CreateLogStream": "Lambda, which writes what the function prints",
     "logs:PutLogEvents": "Lambda, which writes what the function prints",
     "ec2:CreateNetworkInterface": "Lambda, which lets the function into its network",
@@ -222,7 +224,7 @@ def main():
     # What only a stack in a network is given, no function of this one asks for.
     written = {
         action for it in ("database", "logs", "network", "publish", "secret", "stream", "watch")
-        for action in re.findall(r'"([a-z0-9-]+:[A-Z]\w+)"', (templates / f"{it}.json").read_text(encoding="utf-8"))
+        for action in re.findall(r'"([a-z0-9-]+:[A-Z]\w+)"(?!:)', (templates / f"{it}.json").read_text(encoding="utf-8"))
     }
     asked_for = {it.split(" ")[2] for it in needed}
     wrong += [f"{it} is asked for by nobody" for it in sorted(written - asked_for - SERVICES.keys())]
