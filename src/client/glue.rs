@@ -158,24 +158,13 @@ impl Client {
         self.call::<Value>(operation, input).await.map(drop)
     }
 
-    /// Asks for page after page of a list.
     async fn pages<T: DeserializeOwned>(
         &self,
         operation: &'static str,
         list: &'static str,
-        mut input: Value,
+        input: Value,
     ) -> Result<Vec<T>> {
-        let mut all = Vec::new();
-        loop {
-            let mut page: Value = self.call(operation, input.clone()).await?;
-            let list: Vec<T> =
-                serde_json::from_value(page[list].take()).map_err(|err| self.0.unreadable(operation, &err))?;
-            all.extend(list);
-            match page["NextToken"].take() {
-                Value::String(next) if !next.is_empty() => input["NextToken"] = next.into(),
-                _ => return Ok(all),
-            }
-        }
+        self.0.pages(operation, input, list, ("NextToken", "NextToken")).await
     }
 
     async fn call<O: DeserializeOwned>(&self, operation: &'static str, input: Value) -> Result<O> {

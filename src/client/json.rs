@@ -43,6 +43,28 @@ impl Json {
         serde_json::from_slice(&answer).map_err(|err| self.unreadable(operation, &err))
     }
 
+    /// Asks for page after page of a list, which changes nothing. `next` is the field of an answer that says where the next page
+    /// begins, and `from` that of the request that takes it.
+    pub(super) async fn pages<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        mut input: Value,
+        list: &'static str,
+        (next, from): (&'static str, &'static str),
+    ) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        loop {
+            let mut page: Value = self.call(operation, &input, Again::Yes).await?;
+            let items: Vec<T> =
+                serde_json::from_value(page[list].take()).map_err(|err| self.unreadable(operation, &err))?;
+            all.extend(items);
+            match page[next].take() {
+                Value::String(it) if !it.is_empty() => input[from] = it.into(),
+                _ => return Ok(all),
+            }
+        }
+    }
+
     /// Describes an answer that is not as the API reference has it.
     pub(super) fn unreadable(&self, operation: &'static str, err: &serde_json::Error) -> Error {
         Error::new(self.name, operation, Reason::Other, format!("the answer cannot be read: {err}"))
