@@ -47,7 +47,7 @@ impl Share {
 
     /// Says whether runs are killed at writes of a state in a bucket.
     pub(crate) fn kills_far(self) -> bool {
-        self.kills() || self == Self::Far
+        matches!(self, Self::All | Self::Far)
     }
 
     /// Lists the ways in which requests fail, in this share.

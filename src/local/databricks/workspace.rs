@@ -295,7 +295,11 @@ impl Workspace {
         {
             return Err(invalid(format!("The format {other} is not exported here; SOURCE and AUTO are.")));
         }
-        let content = fs::read(self.folder.join(path.trim_start_matches('/'))).map_err(|err| disk(&err))?;
+        let content = fs::read(self.folder.join(path.trim_start_matches('/'))).map_err(|err| match err.kind() {
+            // It is just being deleted.
+            io::ErrorKind::NotFound => not_there(&path),
+            _ => disk(&err),
+        })?;
         if call.parameter("direct_download") == Some("true") {
             return Ok(Reply::Bytes(Bytes::from(content)));
         }
